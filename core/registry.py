@@ -1,0 +1,83 @@
+"""What higher apps add to the parts below them.
+
+Explicit lists filled in AppConfig.ready(), which runs in layer order. Nothing here knows
+who fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.functional import Promise
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class HealthResult:
+    """How one part is. `ok=None` means: nothing to say here (not used in this setup)."""
+
+    ok: bool | None
+    text: Text = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """`required` ones decide /readyz; the others are only shown."""
+
+    name: str
+    label: Text
+    check: Callable[[], HealthResult]
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class HomeTile:
+    """One answer to "what needs me now". `build` returns the lines, each a link.
+
+    `build(request)` gives a list of `(text, url, count, tone)`; an empty list hides the
+    tile. `permission` decides who sees it.
+    """
+
+    name: str
+    title: Text
+    permission: str
+    build: Callable[[HttpRequest], list[tuple[Text, str, int, str]]]
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """A line of the side bar."""
+
+    group: Text
+    title: Text
+    url_name: str
+    permission: str
+    icon: str = ""
+    order: int = 100
+    badge: Callable[[HttpRequest], int | str] | None = None
+
+
+@dataclass(frozen=True)
+class PeriodicTask:
+    """A beat entry kept by `sync_periodic_tasks`; operators own `enabled` and times."""
+
+    name: str
+    task: str
+    every_seconds: int
+    queue: str = "default"
+
+
+health_checks: list[HealthCheck] = []
+home_tiles: list[HomeTile] = []
+nav_items: list[NavItem] = []
+periodic_tasks: list[PeriodicTask] = []
+# Run by `sync_builtin_data` after every migration; each must be safe to repeat.
+builtin_data: list[Callable[[], None]] = []
+# Called with the Staff when someone is deactivated, in the same transaction.
+on_staff_deactivated: list[Callable[..., None]] = []

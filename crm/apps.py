@@ -1,0 +1,9 @@
+"""App configuration; ready() fills the registries of the layers below."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CrmConfig(AppConfig):
+    name = "crm"
+    verbose_name = _("Crm")

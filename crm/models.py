@@ -1,0 +1,301 @@
+"""Whom we know: members, how the platforms call them, what happened, what they agreed."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from core.encryption import EncryptedTextField
+from staff.models import OrgUnit, Staff
+from staff.scope import controller_scope
+from wechat.models import Account, Colleague
+
+
+class MemberQuerySet(models.QuerySet["Member"]):
+    def visible_to(self, staff: Staff) -> MemberQuerySet:
+        """Members of the person's data controller, in the person's subtree."""
+        scope = controller_scope(staff, controller="controller", unit="org_unit")
+        return self.none() if scope is None else self.filter(scope)
+
+    def known(self) -> MemberQuerySet:
+        """Members who were neither merged into another nor purged."""
+        return self.filter(merged_into__isnull=True, purged_at__isnull=True)
+
+
+class Member(models.Model):
+    """One person, as one data controller knows them."""
+
+    class Stage(models.TextChoices):
+        PROSPECT = "prospect", _("Prospect")
+        NEW = "new", _("New customer")
+        ACTIVE = "active", _("Active")
+        LOYAL = "loyal", _("Loyal")
+        DORMANT = "dormant", _("Dormant")
+        CHURNED = "churned", _("Churned")
+
+    controller = models.ForeignKey(
+        OrgUnit,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("data controller"),
+    )
+    org_unit = models.ForeignKey(
+        OrgUnit,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="members",
+        verbose_name=_("store"),
+    )
+    display_name = models.CharField(_("display name"), max_length=80)
+    remark = models.CharField(_("remark"), max_length=80, blank=True)
+    # Bigrams of name and remark, for fragments of Chinese names (crm.naming makes them).
+    name_tokens = ArrayField(
+        models.CharField(max_length=8), default=list, blank=True, editable=False
+    )
+    stage = models.CharField(
+        _("stage"), max_length=10, choices=Stage.choices, default=Stage.PROSPECT
+    )
+    real_name = EncryptedTextField(_("real name"), blank=True)
+    phone = EncryptedTextField(_("phone"), blank=True)
+    phone_hash = models.CharField(max_length=64, blank=True, editable=False)
+    phone_tail_hash = models.CharField(max_length=64, blank=True, editable=False)
+    is_reachable = models.BooleanField(_("reachable"), default=True)
+    unreachable_at = models.DateTimeField(_("unreachable at"), null=True, blank=True)
+    opted_out_at = models.DateTimeField(_("opted out at"), null=True, blank=True)
+    purge_due_at = models.DateTimeField(_("purge due at"), null=True, blank=True)
+    purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="merged_members",
+        verbose_name=_("merged into"),
+    )
+    first_seen_at = models.DateTimeField(_("first seen at"), default=timezone.now)
+    last_seen_at = models.DateTimeField(_("last seen at"), default=timezone.now)
+
+    objects = MemberQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        ordering = ["-last_seen_at", "-id"]
+        permissions = [
+            ("reveal_member", _("Can reveal a member's phone and real name")),
+        ]
+        indexes = [
+            GinIndex(fields=["name_tokens"], name="crm_member_name_tokens"),
+            models.Index(
+                fields=["controller", "-last_seen_at", "-id"], name="crm_member_recent"
+            ),
+            models.Index(
+                fields=["org_unit", "-last_seen_at"], name="crm_member_unit_recent"
+            ),
+            models.Index(
+                fields=["purge_due_at"],
+                condition=models.Q(purge_due_at__isnull=False, purged_at__isnull=True),
+                name="crm_member_purge_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.remark or self.display_name
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def visible_to(self, staff: Staff) -> IdentityQuerySet:
+        return self.filter(member__in=Member.objects.visible_to(staff))
+
+
+class Identity(models.Model):
+    """What one account (or the open platform, for a unionid) calls a member."""
+
+    class Kind(models.TextChoices):
+        OPENID = "openid", _("OpenID")
+        UNIONID = "unionid", _("UnionID")
+        EXTERNAL_USERID = "external_userid", _("External contact id")
+
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="identities",
+        verbose_name=_("member"),
+    )
+    controller = models.ForeignKey(OrgUnit, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="identities",
+        verbose_name=_("account"),
+    )
+    value = models.CharField(_("value"), max_length=64)
+    is_following = models.BooleanField(_("following"), default=True)
+    followed_at = models.DateTimeField(_("followed at"), null=True, blank=True)
+    unfollowed_at = models.DateTimeField(_("unfollowed at"), null=True, blank=True)
+    scene = models.CharField(_("scene"), max_length=64, blank=True)
+    # When the platform is to be asked for the profile (unionid, name); null: done.
+    profile_due_at = models.DateTimeField(null=True, blank=True)
+    profile_tries = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = IdentityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["controller", "kind", "account", "value"],
+                name="crm_identity_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [
+            models.Index(fields=["value"], name="crm_identity_value"),
+            models.Index(
+                fields=["profile_due_at"],
+                condition=models.Q(profile_due_at__isnull=False),
+                name="crm_identity_profile_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+
+class Relation(models.Model):
+    """A WeCom friendship between a member and a colleague."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", _("Friends")
+        DELETED_BY_COLLEAGUE = "by_colleague", _("Deleted by the colleague")
+        DELETED_BY_MEMBER = "by_member", _("Deleted by the customer")
+
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="relations",
+        verbose_name=_("member"),
+    )
+    colleague = models.ForeignKey(
+        Colleague,
+        on_delete=models.PROTECT,
+        related_name="relations",
+        verbose_name=_("colleague"),
+    )
+    remark = models.CharField(_("remark"), max_length=80, blank=True)
+    description = models.CharField(_("description"), max_length=300, blank=True)
+    add_way = models.PositiveSmallIntegerField(_("add way"), null=True, blank=True)
+    channel_state = models.CharField(_("channel"), max_length=64, blank=True)
+    state = models.CharField(
+        _("state"), max_length=12, choices=State.choices, default=State.ACTIVE
+    )
+    added_at = models.DateTimeField(_("added at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("relation")
+        verbose_name_plural = _("relations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member", "colleague"], name="crm_relation_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member_id}–{self.colleague_id}"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def visible_to(self, staff: Staff) -> EventQuerySet:
+        return self.filter(member__in=Member.objects.visible_to(staff))
+
+
+class Event(models.Model):
+    """One line of a member's history; crm.timeline is the one way to write it.
+
+    The table is partitioned by month on `at`, the source's own time, and its database
+    primary key is (id, at); UNIQUE(key, at) makes writing twice harmless. Only `member`
+    may ever change (a merge moves the line).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="events",
+        verbose_name=_("member"),
+        db_constraint=False,
+        db_index=False,
+    )
+    kind = models.CharField(_("kind"), max_length=60)
+    at = models.DateTimeField(_("at"))
+    key = models.CharField(max_length=200)
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("account"),
+        db_index=False,
+    )
+    data = models.JSONField(_("data"), default=dict, blank=True)
+    recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "crm_event"
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%F %T}"
+
+
+class ConsentEntry(models.Model):
+    """The ledger of yes and no; the newest entry of a purpose and channel holds."""
+
+    class Action(models.TextChoices):
+        GRANTED = "granted", _("Granted")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    member = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="consent_entries",
+        verbose_name=_("member"),
+    )
+    purpose = models.CharField(_("purpose"), max_length=30, default="marketing")
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("account"),
+    )
+    action = models.CharField(_("action"), max_length=10, choices=Action.choices)
+    source = models.CharField(_("source"), max_length=40)
+    evidence = models.CharField(_("evidence"), max_length=200, blank=True)
+    key = models.CharField(max_length=200, unique=True)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("consent entry")
+        verbose_name_plural = _("consent entries")
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.purpose}"

@@ -1,0 +1,16 @@
+"""App configurations of the project itself."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+
+
+class AdminConfig(DjangoAdminConfig):
+    """The admin site of the console."""
+
+    default_site = "privatedomain.admin_site.ConsoleSite"
+
+
+class PrivatedomainConfig(AppConfig):
+    """Last in the list: what joins the layers is wired here."""
+
+    name = "privatedomain"

@@ -1,0 +1,9 @@
+"""App configuration; ready() fills the registries of the layers below."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ServiceConfig(AppConfig):
+    name = "service"
+    verbose_name = _("Service")

@@ -1,0 +1,227 @@
+"""Who works here, where they belong and what they approved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from staff.models import Staff as StaffType
+
+
+class OrgUnitQuerySet(models.QuerySet["OrgUnit"]):
+    def visible_to(self, staff: StaffType) -> OrgUnitQuerySet:
+        """Units in the person's subtree and of the same data controller."""
+        if staff.is_superuser:
+            return self
+        unit = staff.org_unit
+        if unit is None or not staff.is_active:
+            return self.none()
+        return self.filter(path__startswith=unit.path, controller_id=unit.controller_id)
+
+
+class OrgUnit(models.Model):
+    """Brand → region → dealer → store.
+
+    `path` is the materialised path of ids, "/1/4/9/". `controller` is the data
+    controller (PIPL) the unit belongs to: the nearest unit upwards, itself included,
+    with `is_separate_controller`, else the root. Nobody outside a controller sees its
+    people.
+    """
+
+    class Kind(models.TextChoices):
+        BRAND = "brand", _("Brand")
+        REGION = "region", _("Region")
+        DEALER = "dealer", _("Dealer")
+        STORE = "store", _("Store")
+
+    name = models.CharField(_("name"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("parent"),
+    )
+    path = models.CharField(_("path"), max_length=200, editable=False, db_index=True)
+    is_separate_controller = models.BooleanField(
+        _("separate data controller"),
+        default=False,
+        help_text=_("A dealer that answers for its own customers' data."),
+    )
+    controller = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("data controller"),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+
+    objects = OrgUnitQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("org unit")
+        verbose_name_plural = _("org units")
+        ordering = ["path"]
+        indexes = [
+            models.Index(
+                fields=["path"],
+                name="staff_orgunit_path_prefix",
+                opclasses=["varchar_pattern_ops"],
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        parent = self.parent
+        path = f"{parent.path if parent else '/'}{self.pk}/"
+        is_controller = self.is_separate_controller or parent is None
+        controller_id: int = (
+            self.pk if parent is None or is_controller else parent.controller_id
+        )
+        if (path, controller_id) != (self.path, self.controller_id):
+            self.path, self.controller_id = path, controller_id
+            type(self).objects.filter(pk=self.pk).update(
+                path=path, controller_id=controller_id
+            )
+
+
+class StaffQuerySet(models.QuerySet["Staff"]):
+    def visible_to(self, staff: Staff) -> StaffQuerySet:
+        """Colleagues in the person's own subtree, and always the person."""
+        if staff.is_superuser:
+            return self
+        units = OrgUnit.objects.visible_to(staff)
+        return self.filter(models.Q(org_unit__in=units) | models.Q(pk=staff.pk))
+
+    def working(self) -> StaffQuerySet:
+        return self.filter(is_active=True, is_system=False)
+
+
+class StaffManager(UserManager["Staff"]):
+    """Django's account manager over our QuerySet."""
+
+    def get_queryset(self) -> StaffQuerySet:
+        return StaffQuerySet(self.model, using=self._db)
+
+    def visible_to(self, staff: Staff) -> StaffQuerySet:
+        return self.get_queryset().visible_to(staff)
+
+    def working(self) -> StaffQuerySet:
+        return self.get_queryset().working()
+
+
+class Staff(AbstractUser):
+    """A person who works in the console, or one automatic writer (`is_system`).
+
+    Never deleted, only deactivated: the audit trail points here.
+    """
+
+    display_name = models.CharField(_("display name"), max_length=60)
+    org_unit = models.ForeignKey(
+        OrgUnit,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="staff",
+        verbose_name=_("org unit"),
+    )
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        choices=settings.LANGUAGES,
+        default="zh-hans",
+    )
+    is_system = models.BooleanField(_("automatic writer"), default=False)
+    must_change_password = models.BooleanField(_("must change password"), default=False)
+    deactivated_at = models.DateTimeField(_("deactivated at"), null=True, blank=True)
+
+    objects = StaffManager()  # type: ignore[misc]
+
+    class Meta:
+        verbose_name = _("staff member")
+        verbose_name_plural = _("staff")
+        ordering = ["display_name", "id"]
+
+    def __str__(self) -> str:
+        return self.display_name or self.username
+
+
+class ApprovalQuerySet(models.QuerySet["Approval"]):
+    def open(self, now: datetime | None = None) -> ApprovalQuerySet:
+        return self.filter(
+            state=Approval.State.REQUESTED, expires_at__gt=now or timezone.now()
+        )
+
+
+class Approval(models.Model):
+    """A second person's yes to exactly what `digest` covers; any change voids it."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", _("Requested")
+        APPROVED = "approved", _("Approved")
+        REFUSED = "refused", _("Refused")
+        VOID = "void", _("Void")
+
+    action = models.CharField(_("action"), max_length=60)
+    subject_type = models.CharField(_("subject type"), max_length=80)
+    subject_id = models.CharField(_("subject"), max_length=64)
+    summary = models.CharField(_("summary"), max_length=300)
+    digest = models.CharField(_("digest"), max_length=64)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.REQUESTED
+    )
+    requested_by = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        related_name="approvals_requested",
+        verbose_name=_("requested by"),
+    )
+    approver = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="approvals_given",
+        verbose_name=_("approver"),
+    )
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    requested_at = models.DateTimeField(_("requested at"), auto_now_add=True)
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"))
+
+    objects = ApprovalQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(approver__isnull=True)
+                | ~models.Q(approver=models.F("requested_by")),
+                name="staff_approval_two_people",
+                violation_error_message=_("Another person must approve this."),
+            ),
+            models.UniqueConstraint(
+                fields=["action", "subject_type", "subject_id"],
+                condition=models.Q(state="requested"),
+                name="staff_approval_one_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary

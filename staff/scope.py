@@ -1,0 +1,28 @@
+"""Which org units' people somebody may see, as one filter all apps share."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from staff.models import Staff
+
+
+def controller_scope(staff: Staff, *, controller: str, unit: str) -> Q | None:
+    """Rows of the person's data controller, narrowed to the person's own subtree.
+
+    `controller` and `unit` are field paths to OrgUnit ("member__controller",
+    "member__org_unit"). A person placed at the controller itself sees every row of it,
+    also those without a unit; a store sees its own. None: sees nothing; an empty Q: sees
+    everything.
+    """
+    if not staff.is_active:
+        return None
+    if staff.is_superuser:
+        return Q()
+    home = staff.org_unit
+    if home is None:
+        return None
+    scope = Q(**{f"{controller}_id": home.controller_id})
+    if home.pk != home.controller_id:
+        scope &= Q(**{f"{unit}__path__startswith": home.path})
+    return scope

@@ -1,0 +1,108 @@
+"""Where higher apps hang on to the gateway. Filled in AppConfig.ready()."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from core.registry import Text
+
+if TYPE_CHECKING:
+    from wechat.models import Account, App, InboundEvent, OutboundMessage
+
+
+@dataclass
+class Inbound:
+    """A parsed callback on its way through the handlers, inside one transaction.
+
+    `fields`: the body as nested dicts of str, names as the platform spells them, lists
+    where the platform repeats (kf messages: the JSON object). `at`: the platform's own
+    time, on our clock. `context`: what lower layers leave for higher ones; crm puts
+    "member" and "identity" there.
+    """
+
+    event: InboundEvent
+    app: App
+    account: Account
+    kind: str
+    fields: dict[str, Any]
+    subject: str
+    at: datetime
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Veto:
+    """Why something must not be sent: `code` for machines, `text` for people."""
+
+    code: str
+    text: Text
+
+
+Handler = Callable[[Inbound], None]
+SendGuard = Callable[["OutboundMessage"], Veto | None]
+OutcomeHandler = Callable[["OutboundMessage"], None]
+
+_handlers: list[tuple[str, Handler]] = []
+_guards: list[SendGuard] = []
+_outcomes: list[tuple[str, OutcomeHandler]] = []
+
+
+def on(*kinds: str) -> Callable[[Handler], Handler]:
+    """Register a handler of inbound kinds; "mp.message.*" takes every kind below it.
+
+    Handlers run in the order of registration, which is layer order, in one transaction
+    with the mark "done". They must be idempotent and never call the network.
+    """
+
+    def register(handler: Handler) -> Handler:
+        _handlers.extend((kind, handler) for kind in kinds)
+        return handler
+
+    return register
+
+
+def handlers_for(kind: str) -> list[Handler]:
+    found: list[Handler] = []
+    for pattern, handler in _handlers:
+        matches = pattern == kind or (
+            pattern.endswith(".*") and kind.startswith(pattern[:-1])
+        )
+        if matches and handler not in found:
+            found.append(handler)
+    return found
+
+
+def may_send(guard: SendGuard) -> SendGuard:
+    """Register a veto, asked in the transaction of the intent to send."""
+    _guards.append(guard)
+    return guard
+
+
+def veto_for(message: OutboundMessage) -> Veto | None:
+    for guard in _guards:
+        veto = guard(message)
+        if veto is not None:
+            return veto
+    return None
+
+
+def on_outcome(purpose: str) -> Callable[[OutcomeHandler], OutcomeHandler]:
+    """Register who hears of every state change of messages with this purpose.
+
+    Runs in the transaction that changes the state.
+    """
+
+    def register(handler: OutcomeHandler) -> OutcomeHandler:
+        _outcomes.append((purpose, handler))
+        return handler
+
+    return register
+
+
+def tell_outcome(message: OutboundMessage) -> None:
+    for purpose, handler in _outcomes:
+        if purpose == message.purpose:
+            handler(message)
