@@ -89,7 +89,7 @@ class OrgUnit(models.Model):
         parent = self.parent
         path = f"{parent.path if parent else '/'}{self.pk}/"
         is_controller = self.is_separate_controller or parent is None
-        controller_id: int = (
+        controller_id: int | None = (
             self.pk if parent is None or is_controller else parent.controller_id
         )
         if (path, controller_id) != (self.path, self.controller_id):
