@@ -16,7 +16,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-
 if TYPE_CHECKING:
     _BytesBase = models.BinaryField[bytes, bytes]
     _TextBase = models.TextField[str, str]
