@@ -40,7 +40,7 @@ def _web(environment: dict[str, str]) -> tuple[str, ...]:
     return (
         "granian",
         *("--interface", "wsgi", "--no-ws"),
-        *("--host", environment.get("HOST", "127.0.0.1")),
+        *("--host", environment.get("BIND_HOST", "127.0.0.1")),
         *("--port", environment["PORT"]),
         *("--workers", environment.get("WEB_WORKERS", "2")),
         *("--blocking-threads", environment.get("WEB_THREADS", "8")),
@@ -52,7 +52,7 @@ def _web(environment: dict[str, str]) -> tuple[str, ...]:
 def _live(environment: dict[str, str]) -> tuple[str, ...]:
     return (
         "uvicorn",
-        *("--host", environment.get("HOST", "127.0.0.1")),
+        *("--host", environment.get("BIND_HOST", "127.0.0.1")),
         *("--port", environment["LIVE_PORT"]),
         *("--lifespan", "off", "--no-access-log"),
         # Open pages hold their socket for hours: do not wait for them.
@@ -62,7 +62,9 @@ def _live(environment: dict[str, str]) -> tuple[str, ...]:
 
 
 def _worker(name: str, environment: dict[str, str]) -> tuple[str, ...]:
-    concurrency = environment.get("WORKER_CONCURRENCY", str(min(os.cpu_count() or 2, 4)))
+    concurrency = environment.get(
+        "WORKER_CONCURRENCY", str(min(os.cpu_count() or 2, 4))
+    )
     return (
         *("celery", "-A", "privatedomain", "worker", "--loglevel", "INFO"),
         *("-Q", WORKERS[name], "-n", f"{name}-{environment['PORT']}@%h"),
