@@ -225,3 +225,64 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def visible_to(self, staff: Staff) -> ApiTokenQuerySet:
+        return self.filter(staff__in=Staff.objects.visible_to(staff))
+
+    def usable(self) -> ApiTokenQuerySet:
+        """Tokens that open the API now: not revoked, of somebody who works here."""
+        return self.filter(
+            revoked_at__isnull=True, staff__is_active=True, staff__is_system=False
+        )
+
+
+class ApiToken(models.Model):
+    """A key of one person for the API. Only its SHA-256 is kept (staff.tokens).
+
+    `prefix` is the part people may see, to tell one token from another.
+    """
+
+    staff = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        related_name="api_tokens",
+        verbose_name=_("staff member"),
+    )
+    name = models.CharField(_("name"), max_length=60)
+    prefix = models.CharField(_("begins with"), max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    created_by = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("created by"),
+    )
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["staff"],
+                condition=models.Q(revoked_at__isnull=True),
+                name="staff_apitoken_unrevoked",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    def note_use(self, now: datetime) -> None:
+        """Remember the use, to the minute: a busy client costs one write a minute."""
+        if self.last_used_at and (now - self.last_used_at).total_seconds() < 60:
+            return
+        self.last_used_at = now
+        self.save(update_fields=["last_used_at"])
