@@ -14,3 +14,9 @@ class PrivatedomainConfig(AppConfig):
     """Last in the list: what joins the layers is wired here."""
 
     name = "privatedomain"
+
+    def ready(self) -> None:
+        from privatedomain import health, heartbeats
+
+        health.register()
+        heartbeats.register()

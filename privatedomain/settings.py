@@ -45,6 +45,8 @@ PUBLIC_URL = env("PUBLIC_URL") or f"http://127.0.0.1:{PORT}"
 LIVE_URL = env("LIVE_URL") or (
     PUBLIC_URL if env("PUBLIC_URL") else f"http://127.0.0.1:{LIVE_PORT}"
 )
+# Asked by /readyz; any answer of the live process is a sign of life.
+LIVE_HEALTH_URL = env("LIVE_HEALTH_URL") or f"http://127.0.0.1:{LIVE_PORT}/ws/health"
 SANDBOX_URL = env("SANDBOX_URL") or f"http://127.0.0.1:{SANDBOX_PORT}"
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 
@@ -194,7 +196,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SOFT_TIME_LIMIT = 600
 CELERY_TIMEZONE = "Asia/Shanghai"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "privatedomain.heartbeats:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": REDIS_TIMEOUT_SECONDS,
@@ -252,6 +254,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^readyz$"]  # probes ask the process itself
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env_int("TRUSTED_PROXIES", 0) else None
 )
