@@ -1,0 +1,101 @@
+"""Telling open pages that something changed: ids only, pages fetch the rest.
+
+A lost frame costs seconds, never content: a page that reconnects, or that is told the
+channel is down, fetches everything again. Frames go through Redis in the wire format
+of the Channels layer (`channels_redis.pubsub`), published synchronously: an event loop
+and a connection per call would cost a worker more than the work it tells of.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import redis
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+logger = logging.getLogger(__name__)
+
+# After a failure nothing is published for so long: a hung Redis must not cost every
+# request its time-out.
+PAUSE_SECONDS = 3.0
+_paused_until = 0.0
+
+Permits = Callable[[Any, int], bool]
+Presence = Callable[[Any], None]
+_permits: dict[str, Permits] = {}
+on_presence: list[Presence] = []
+
+
+def notify(group: str, **ids: int | str) -> None:
+    """Tell the pages subscribed to `group` ("conversation.42") after the commit.
+
+    Never raises and never waits longer than the Redis time-out.
+    """
+    message = {"type": "live.changed", "group": group, "ids": ids}
+    transaction.on_commit(partial(_publish, group, message))
+
+
+def disconnect(staff: AbstractBaseUser) -> None:
+    """Close every socket of a person after the commit (deactivated, logged out).
+
+    Sockets also ask for themselves every few seconds, should this be lost.
+    """
+    group = f"staff.{staff.pk}"
+    transaction.on_commit(partial(_publish, group, {"type": "live.end"}))
+
+
+def subject(prefix: str) -> Callable[[Permits], Permits]:
+    """Register who may subscribe to groups "<prefix>.<id>": f(staff, id) → bool."""
+
+    def register(permits: Permits) -> Permits:
+        _permits[prefix] = permits
+        return permits
+
+    return register
+
+
+def may_subscribe(staff: AbstractBaseUser, group: str) -> bool:
+    """Whether the person may hear of `group`; False for names nobody registered."""
+    prefix, _, number = group.partition(".")
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        return False
+    if prefix == "staff":
+        return int(number) == staff.pk
+    permits = _permits.get(prefix)
+    return permits is not None and permits(staff, int(number))
+
+
+def _publish(group: str, message: dict[str, Any]) -> None:
+    global _paused_until
+    if time.monotonic() < _paused_until:
+        return
+    layer = get_channel_layer()
+    channel = (
+        f"{settings.CHANNEL_LAYERS['default']['CONFIG']['prefix']}__group__{group}"
+    )
+    try:
+        _redis().publish(channel, layer.serialize(message))
+    except (redis.RedisError, OSError) as error:
+        _paused_until = time.monotonic() + PAUSE_SECONDS
+        logger.warning("Live channel is down, pages will poll: %s", error)
+
+
+@lru_cache(maxsize=1)
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
