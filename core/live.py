@@ -40,19 +40,12 @@ on_presence: list[Presence] = []
 def notify(group: str, **ids: int | str) -> None:
     """Tell the pages subscribed to `group` ("conversation.42") after the commit.
 
-    Never raises and never waits longer than the Redis time-out.
+    Never raises and never waits longer than the Redis time-out. `session="ended"` to
+    "staff.<id>" makes that person's sockets look at their session at once; they do so
+    every few seconds anyway.
     """
-    message = {"type": "live.changed", "group": group, "ids": ids}
+    message = {"type": "changed", "group": group, "ids": ids}
     transaction.on_commit(partial(_publish, group, message))
-
-
-def disconnect(staff: AbstractBaseUser) -> None:
-    """Close every socket of a person after the commit (deactivated, logged out).
-
-    Sockets also ask for themselves every few seconds, should this be lost.
-    """
-    group = f"staff.{staff.pk}"
-    transaction.on_commit(partial(_publish, group, {"type": "live.end"}))
 
 
 def subject(prefix: str) -> Callable[[Permits], Permits]:
@@ -73,7 +66,7 @@ def may_subscribe(staff: AbstractBaseUser, group: str) -> bool:
     if prefix == "staff":
         return int(number) == staff.pk
     permits = _permits.get(prefix)
-    return permits is not None and permits(staff, int(number))
+    return permits is not None and bool(permits(staff, int(number)))
 
 
 def _publish(group: str, message: dict[str, Any]) -> None:
@@ -81,9 +74,8 @@ def _publish(group: str, message: dict[str, Any]) -> None:
     if time.monotonic() < _paused_until:
         return
     layer = get_channel_layer()
-    channel = (
-        f"{settings.CHANNEL_LAYERS['default']['CONFIG']['prefix']}__group__{group}"
-    )
+    config: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
+    channel = f"{config['prefix']}__group__{group}"
     try:
         _redis().publish(channel, layer.serialize(message))
     except (redis.RedisError, OSError) as error:

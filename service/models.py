@@ -18,6 +18,14 @@ class QueueQuerySet(models.QuerySet["Queue"]):
     def visible_to(self, staff: Staff) -> QueueQuerySet:
         return self.filter(account__in=Account.objects.visible_to(staff))
 
+    def worked_by(self, staff: Staff) -> QueueQuerySet:
+        """Active queues the person takes from: named there, or nobody is named."""
+        named = Queue.agents.through.objects.filter(queue=models.OuterRef("pk"))
+        return self.visible_to(staff).filter(
+            models.Exists(named.filter(staff=staff)) | ~models.Exists(named),
+            is_active=True,
+        )
+
 
 class Queue(models.Model):
     """Where people wait for an agent; each account has one default queue."""
