@@ -1,0 +1,215 @@
+"""Every API request: fault, token, quota, handler, record, answer."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from sandbox import clock, faults, ids, models, world
+from sandbox.api import (  # noqa: F401  (each module registers its calls)
+    mp_menus,
+    mp_messages,
+    mp_tags,
+    mp_users,
+    platform_media,
+    platform_tokens,
+    qr_codes,
+    quotas,
+    qy_contacts,
+    qy_kf,
+    qy_kf_sending,
+    qy_ways,
+    tokens,
+)
+from sandbox.api.registry import ENDPOINTS, MP, QY, Answer, Blob, Call, Refusal
+from sandbox.faults import Struck
+
+BAD_GATEWAY = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n"
+    "</body>\r\n</html>\r\n"
+)
+HTML = (
+    "<!DOCTYPE html><html><head><meta charset='utf-8'><title>微信</title></head>"
+    "<body><p>系统繁忙，请稍后再试</p></body></html>"
+)
+
+
+def api(request: HttpRequest, path: str, prefix: str = "") -> HttpResponseBase:
+    call = _read(request, "/" + path.lstrip("/"), prefix)
+    struck = faults.strike(call.path)
+    if struck is not None and not struck.lets_through:
+        return _stopped(call, struck)
+    answer, status = _answer(call)
+    _record(call, answer, status, struck)
+    try:
+        if struck is not None and struck.seconds:
+            time.sleep(struck.seconds)
+        if struck is not None and struck.name == "accept_then_timeout":
+            time.sleep(struck.hold_seconds)
+            return _cut(b"", "application/json")
+        response = _response(call, answer)
+        if struck is not None and struck.name == "accept_then_cut":
+            return _cut(response.content, response["Content-Type"])
+        return response
+    finally:
+        for done in call.on_answered:
+            done()
+
+
+def _read(request: HttpRequest, path: str, prefix: str) -> Call:
+    query = {name: str(value) for name, value in request.GET.items()}
+    has_files = (request.content_type or "").startswith("multipart/")
+    return Call(
+        platform=prefix or _platform(path, query),
+        method=request.method or "GET",
+        path=path,
+        query=query,
+        raw=b"" if has_files else request.body,
+        files=dict(request.FILES.items()) if has_files else {},
+        remote=request.META.get("REMOTE_ADDR", "127.0.0.1"),
+    )
+
+
+def _platform(path: str, query: dict[str, str]) -> str:
+    """Both hosts have ``/cgi-bin/``: the path tells, else whose token it is."""
+    homes = [home for home in (MP, QY) if (home, path) in ENDPOINTS]
+    if len(homes) == 1:
+        return homes[0]
+    account = tokens.owner(query.get("access_token", ""))
+    if account is not None:
+        return QY if account.is_wecom else MP
+    return QY if path.startswith(("/cgi-bin/externalcontact", "/cgi-bin/kf/")) else MP
+
+
+def _answer(call: Call) -> tuple[Answer, int]:
+    """The answer's body and HTTP status: 200 even for errors."""
+    try:
+        endpoint = ENDPOINTS.get((call.platform, call.path))
+        if endpoint is None:
+            raise _unknown(call)
+        if endpoint.method not in ("ANY", call.method):
+            raise _wrong_verb(endpoint.method)
+        if endpoint.needs_token:
+            call.account = tokens.check(call)
+            quotas.count(call.account, call.path)
+        with world.change():
+            return endpoint.handler(call), 200
+    except Refusal as refusal:
+        return _refused(call, refusal.errcode, refusal.errmsg) | refusal.more, 200
+
+
+def _unknown(call: Call) -> Refusal:
+    if call.platform == MP:
+        return Refusal(40066, "invalid url")
+    return Refusal(48002, "api forbidden")
+
+
+def _wrong_verb(wanted: str) -> Refusal:
+    code = 43001 if wanted == "GET" else 43002
+    return Refusal(code, f"require {wanted} method")
+
+
+def _refused(call: Call, errcode: int, errmsg: str) -> dict[str, Any]:
+    second = int(clock.now())
+    if call.platform == MP:
+        rid = f"{second:08x}-{ids.random_hex(8)}-{ids.random_hex(8)}"
+        return {"errcode": errcode, "errmsg": f"{errmsg} rid: {rid}"}
+    hint = f"{second}{ids.random_digits(15)}"
+    return {
+        "errcode": errcode,
+        "errmsg": f"{errmsg}, hint: [{hint}], from ip: {call.remote}, more info at "
+        f"https://open.work.weixin.qq.com/devtool/query?e={errcode}",
+    }
+
+
+def _stopped(call: Call, struck: Struck) -> HttpResponseBase:
+    """Faults that come before any effect."""
+    if struck.name == "http_502":
+        _record(call, BAD_GATEWAY, 502, struck)
+        return HttpResponse(BAD_GATEWAY, content_type="text/html", status=502)
+    if struck.name == "html":
+        _record(call, HTML, 200, struck)
+        return HttpResponse(HTML, content_type="text/html; charset=utf-8")
+    if struck.name == "cut":
+        _record(call, None, 200, struck)
+        return _cut(b'{"errcode":0,"errmsg":"ok"}', "application/json")
+    errcode, errmsg = faults.REFUSALS[call.platform][struck.name]
+    answer = _refused(call, errcode, errmsg)
+    _record(call, answer, 200, struck)
+    return _response(call, answer)
+
+
+def _response(call: Call, answer: Answer) -> HttpResponse:
+    if isinstance(answer, Blob):
+        response = HttpResponse(answer.content, content_type=answer.content_type)
+        if answer.filename:
+            response["Content-disposition"] = (
+                f'attachment; filename="{answer.filename}"'
+            )
+        return response
+    text = json.dumps(answer, ensure_ascii=False)
+    if call.platform == MP:
+        return HttpResponse(text, content_type="application/json; encoding=utf-8")
+    response = HttpResponse(text, content_type="application/json; charset=UTF-8")
+    response["Error-Code"] = str(answer.get("errcode", 0))
+    message = str(answer.get("errmsg", "ok"))
+    response["Error-Msg"] = message.encode("ascii", "replace").decode()
+    return response
+
+
+def _cut(content: bytes, content_type: str) -> StreamingHttpResponse:
+    """Half an answer: the server closes the connection when fewer bytes come than
+    Content-Length promised."""
+
+    def half() -> Iterator[bytes]:
+        yield content[: len(content) // 2]
+        # Let the half be sent before the connection goes.
+        time.sleep(0.05)
+
+    response = StreamingHttpResponse(half(), content_type=content_type)
+    response["Content-Length"] = str(len(content) + 1)
+    return response
+
+
+def _record(
+    call: Call, answer: Answer | str | None, status: int, struck: Struck | None
+) -> None:
+    if isinstance(answer, Blob):
+        answer = {"content_type": answer.content_type, "size": len(answer.content)}
+    account = getattr(call, "account", None)
+    name = struck.name if struck else ""
+    models.Call.objects.create(
+        at=clock.now(),
+        real_at=time.time(),
+        platform=call.platform,
+        method=call.method,
+        path=call.path[:200],
+        query=call.query,
+        body=_body(call),
+        status=0 if name == "accept_then_timeout" else status,
+        answer=answer,
+        account_slug=account.slug if account else "",
+        fault=name,
+        delivered=name not in ("cut", "accept_then_timeout", "accept_then_cut"),
+    )
+
+
+def _body(call: Call) -> Any:
+    if call.files:
+        return {
+            name: {
+                "filename": file.name,
+                "content_type": file.content_type,
+                "size": file.size,
+            }
+            for name, file in call.files.items()
+        }
+    text = call.raw.decode(errors="replace")
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text[:20_000]

@@ -1,0 +1,1 @@
+"""The control API: how tests, rehearsals and the phone page move the world."""

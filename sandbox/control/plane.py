@@ -1,0 +1,240 @@
+"""``/control/…``: calls, pushes, faults, the clock and the settings."""
+
+import time
+from typing import Any
+
+from django.http import HttpRequest
+
+from sandbox import clock, faults, options, seeding
+from sandbox.control.door import (
+    bad,
+    body_of,
+    door,
+    flag_of,
+    number_of,
+    page_of,
+    text_of,
+)
+from sandbox.models import Call, Fault, Push
+
+
+def calls(request: HttpRequest) -> list[dict[str, Any]]:
+    """``?path=&since=&account=&after=<id>&limit=``, oldest first, the newest 1,000.
+
+    ``since`` is read on the machine's clock; one that lies in the machine's future
+    is read on the virtual clock.
+    """
+    rows = Call.objects.all()
+    if request.GET.get("path"):
+        rows = rows.filter(path__contains=request.GET["path"].strip("*"))
+    if request.GET.get("account"):
+        rows = rows.filter(account_slug=request.GET["account"])
+    since = request.GET.get("since")
+    if since:
+        try:
+            second = float(since)
+        except ValueError as error:
+            raise bad("since must be Unix seconds") from error
+        if second > time.time():
+            rows = rows.filter(at__gte=second)
+        else:
+            rows = rows.filter(real_at__gte=second)
+    rows = rows.filter(pk__gt=_after(request))
+    limit, offset = page_of(request, 1000, 5000)
+    newest = rows.order_by("-pk")[offset : offset + limit]
+    return [_call_body(row) for row in reversed(newest)]
+
+
+def _after(request: HttpRequest) -> int:
+    after = request.GET.get("after", "0")
+    if not after.isdecimal():
+        raise bad("after must be an id")
+    return int(after)
+
+
+def _call_body(row: Call) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "at": row.at,
+        "real_at": row.real_at,
+        "account": row.account_slug,
+        "platform": row.platform,
+        "method": row.method,
+        "path": row.path,
+        "query": row.query,
+        "body": row.body,
+        "status": row.status,
+        "answer": row.answer,
+        "fault": row.fault,
+        "delivered": row.delivered,
+    }
+
+
+def forget_calls(request: HttpRequest) -> dict[str, Any]:
+    return {"ok": True, "deleted": Call.objects.all().delete()[0]}
+
+
+def pushes(request: HttpRequest) -> list[dict[str, Any]]:
+    """``?account=&person=&state=&after=<id>&limit=``, oldest first, the newest 200."""
+    rows = Push.objects.prefetch_related("tries").filter(pk__gt=_after(request))
+    for name, field in (
+        ("account", "account_id"),
+        ("person", "person_id"),
+        ("state", "state"),
+    ):
+        if request.GET.get(name):
+            rows = rows.filter(**{field: request.GET[name]})
+    limit, offset = page_of(request, 200, 5000)
+    newest = rows.order_by("-pk")[offset : offset + limit]
+    return [_push_body(row) for row in reversed(newest)]
+
+
+def _push_body(row: Push) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "at": row.created_at,
+        "account": row.account_id,
+        "person": row.person_id,
+        "kind": row.kind,
+        "body": row.body,
+        "copy_of": row.copy_of,
+        "state": row.state,
+        "due_in": max(0.0, round(row.due_real_at - time.time(), 3))
+        if row.state == Push.State.PENDING
+        else None,
+        "attempts": [
+            {
+                "at": one.at,
+                "url": one.url,
+                "status": one.status,
+                "answer": one.answer,
+                "error": one.error,
+                "milliseconds": one.milliseconds,
+            }
+            for one in sorted(row.tries.all(), key=lambda one: one.pk)
+        ],
+    }
+
+
+def set_push(request: HttpRequest) -> dict[str, Any]:
+    """``{duplicates?, shuffle?, delay_seconds?, retries?, retry_seconds?,
+    timeout_seconds?}``; what is left out goes back to its default for the first
+    three and stays for the others."""
+    body = body_of(request)
+    duplicates = number_of(body, "duplicates", 0, least=0, most=20)
+    is_shuffled = flag_of(body, "shuffle", False)
+    delay = number_of(body, "delay_seconds", 0, least=0, most=86400)
+    options.put("push_duplicates", duplicates)
+    options.put("push_shuffle", is_shuffled)
+    options.put("push_delay_seconds", delay)
+    limits = {
+        "retries": 20,
+        "retry_seconds": 3600,
+        "timeout_seconds": 60,
+        "shuffle_seconds": 60,
+    }
+    for name, most in limits.items():
+        if name in body:
+            value = number_of(body, name, least=0, most=most)
+            options.put(f"push_{name}", int(value) if name == "retries" else value)
+    return show_push(request)
+
+
+def show_push(request: HttpRequest) -> dict[str, Any]:
+    every = options.everything()
+    return {
+        name.removeprefix("push_"): value
+        for name, value in every.items()
+        if name.startswith("push_")
+    }
+
+
+def put_fault(request: HttpRequest) -> dict[str, Any]:
+    """``{path, fault, times, hold_seconds?}``: path is the end of an API path, or
+    ``*``; times -1 means until it is deleted."""
+    body = body_of(request)
+    path = text_of(body, "path", longest=200)
+    name = text_of(body, "fault", longest=40)
+    if not faults.is_known(name):
+        raise bad(
+            f"unknown fault {name!r}: {', '.join(sorted(faults.NAMES))}, slow:<s>"
+        )
+    times = number_of(body, "times", 1, least=-1, most=1_000_000)
+    if times == 0 or times != int(times):
+        raise bad("times must be a whole number from 1, or -1 for no end")
+    hold = number_of(body, "hold_seconds", 20, least=0, most=120)
+    row = Fault.objects.create(
+        path=path, fault=name, left=int(times), hold_seconds=hold
+    )
+    return _fault_body(row)
+
+
+def _fault_body(row: Fault) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "path": row.path,
+        "fault": row.fault,
+        "times": row.left,
+        "hold_seconds": row.hold_seconds,
+    }
+
+
+def list_faults(request: HttpRequest) -> list[dict[str, Any]]:
+    return [_fault_body(row) for row in Fault.objects.order_by("pk")]
+
+
+def clear_faults(request: HttpRequest) -> dict[str, Any]:
+    return {"ok": True, "deleted": Fault.objects.all().delete()[0]}
+
+
+def show_clock(request: HttpRequest) -> dict[str, Any]:
+    return {"now": clock.now(), "offset_seconds": clock.offset()}
+
+
+def move_clock(request: HttpRequest) -> dict[str, Any]:
+    """``{advance_seconds}``, or ``{reset: true}`` for the machine's own time."""
+    body = body_of(request)
+    if flag_of(body, "reset", False):
+        clock.set_offset(0.0)
+        return show_clock(request)
+    century = 3600.0 * 24 * 365 * 100
+    seconds = number_of(body, "advance_seconds", least=-century, most=century)
+    if not 0 <= clock.now() + seconds <= 4_000_000_000:
+        raise bad("the clock cannot go there")
+    clock.set_offset(clock.offset() + seconds)
+    return show_clock(request)
+
+
+def show_limits(request: HttpRequest) -> dict[str, Any]:
+    return options.everything()
+
+
+def set_limits(request: HttpRequest) -> dict[str, Any]:
+    """Any of the settings of ``GET /control/limits``; ``daily`` is merged."""
+    for key, value in body_of(request).items():
+        if key == "daily" and isinstance(value, dict):
+            value = {**options.get("daily"), **value}
+        try:
+            options.put(key, value)
+        except KeyError as error:
+            raise bad(f"no setting {key!r}") from error
+        except ValueError as error:
+            raise bad(f"{key} must look like {options.DEFAULTS[key]!r}") from error
+    return options.everything()
+
+
+def reset(request: HttpRequest) -> dict[str, Any]:
+    """``{seed?: bool}``: an empty world, or the demo world again."""
+    seeding.wipe()
+    if flag_of(body_of(request), "seed", False):
+        seeding.people_of_demo()
+    return {"ok": True}
+
+
+calls_view = door(GET=calls, DELETE=forget_calls)
+pushes_view = door(GET=pushes)
+push_view = door(GET=show_push, POST=set_push)
+faults_view = door(GET=list_faults, POST=put_fault, DELETE=clear_faults)
+clock_view = door(GET=show_clock, POST=move_clock)
+limits_view = door(GET=show_limits, POST=set_limits)
+reset_view = door(POST=reset)

@@ -1,0 +1,33 @@
+"""Migrate, seed and serve, in one command; SIGTERM and Ctrl-C stop it cleanly."""
+
+import os
+
+
+def main() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "sandbox.settings"
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connections
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    from sandbox import seeding
+
+    settings.MEDIA_DIR.mkdir(parents=True, exist_ok=True)
+    call_command("migrate", verbosity=0)
+    seeding.ensure()
+    connections.close_all()
+    Granian(
+        "sandbox.wsgi:application",
+        address="127.0.0.1",
+        port=settings.PORT,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=32,
+        websockets=False,
+        log_level=LogLevels.warning,
+    ).serve()

@@ -1,0 +1,30 @@
+from django.urls import path, re_path
+
+from sandbox import pages
+from sandbox.api.gateway import api
+from sandbox.control import accounts, people, plane
+
+urlpatterns = [
+    path("healthz", pages.healthz),
+    path("media/<str:name>", pages.picture),
+    path("control/accounts", accounts.collection),
+    path("control/accounts/<str:slug>", accounts.member),
+    path("control/accounts/<str:slug>/verify", accounts.verification),
+    path("control/accounts/<str:slug>/deliver", accounts.delivery),
+    path("control/people", people.collection),
+    path("control/people/<str:person_id>", people.member),
+    path("control/people/<str:person_id>/screen", people.screen_view),
+    *[
+        path(f"control/people/<str:person_id>/{name}", view)
+        for name, view in people.deeds.items()
+    ],
+    path("control/calls", plane.calls_view),
+    path("control/pushes", plane.pushes_view),
+    path("control/push", plane.push_view),
+    path("control/faults", plane.faults_view),
+    path("control/clock", plane.clock_view),
+    path("control/limits", plane.limits_view),
+    path("control/reset", plane.reset_view),
+    re_path(r"^(?P<prefix>mp|qy)(?P<path>/.+)$", api),
+    re_path(r"^(?P<path>cgi-bin/.+)$", api),
+]

@@ -1,0 +1,20 @@
+"""The one lock and transaction in which the simulated world changes.
+
+SQLite has one writer. Waiting for it inside SQLite means sleeping up to 100 ms at a
+time; waiting on a lock of the process does not.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+
+_lock = threading.RLock()
+
+
+@contextmanager
+def change() -> Iterator[None]:
+    """Hold the world still and commit everything done inside at once."""
+    with _lock, transaction.atomic():
+        yield
