@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -69,9 +70,14 @@ def _read(request: HttpRequest, path: str, prefix: str) -> Call:
         path=path,
         query=query,
         raw=b"" if has_files else request.body,
-        files=dict(request.FILES.items()) if has_files else {},
+        files=_files(request) if has_files else {},
         remote=request.META.get("REMOTE_ADDR", "127.0.0.1"),
     )
+
+
+def _files(request: HttpRequest) -> dict[str, UploadedFile[Any]]:
+    """The last file of each form field."""
+    return {name: files[-1] for name, files in request.FILES.lists() if files}
 
 
 def _platform(path: str, query: dict[str, str]) -> str:

@@ -20,8 +20,8 @@ def _name(call: Call, account: Account, besides: int | None = None) -> str:
         raise Refusal(45157, "invalid tag name")
     if len(name) > 30:
         raise Refusal(45158, "tag name length limit")
-    clash = MpTag.objects.filter(account=account, name=name).exclude(tag_id=besides)
-    if clash.exists():
+    clash = MpTag.objects.filter(account=account, name=name).first()
+    if clash is not None and clash.tag_id != besides:
         raise Refusal(45157, "invalid tag name")
     return name
 

@@ -64,11 +64,13 @@ def batch(call: Call) -> Answer:
     wanted = call.json.get("user_list")
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
         raise Refusal(40032, "invalid openid list size")
-    openids = [one.get("openid") if isinstance(one, dict) else None for one in wanted]
+    openids = [
+        str(one.get("openid")) if isinstance(one, dict) else "" for one in wanted
+    ]
     rows = {
         row.openid: row
         for row in Follow.objects.select_related("person").filter(
-            account=call.account, openid__in=[o for o in openids if isinstance(o, str)]
+            account=call.account, openid__in=openids
         )
     }
     if any(openid not in rows for openid in openids):
