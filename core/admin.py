@@ -1,0 +1,222 @@
+"""The one base of every admin page: nobody meets a row outside their scope.
+
+Closes every route of docs/architecture.md "Scope"; tests/core/test_admin_leaks.py walks
+them for every registered admin.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.mixins import BaseModelAdminMixin
+
+from core import audit
+from core.admin_deletion import Preview, preview
+from core.admin_filters import filter_lookups, scoped_filters
+from core.paginators import OpenPaginator
+from core.scoping import visible
+
+OWN_LOOKUPS = {"_changelist_filters", "_popup", "_to_field"}
+
+
+def _scope_field(field: forms.Field, user: Any) -> None:
+    if not isinstance(field, forms.ModelChoiceField) or field.queryset is None:
+        return
+    field.queryset = visible(field.queryset.all(), user)
+    widget = getattr(field.widget, "widget", field.widget)
+    if isinstance(widget, ForeignKeyRawIdWidget):
+        widget.__class__ = _scoped_raw_id(type(widget))
+        widget.visible_rows = field.queryset  # type: ignore[attr-defined]
+
+
+def _scoped_raw_id(
+    widget: type[ForeignKeyRawIdWidget],
+) -> type[ForeignKeyRawIdWidget]:
+    if issubclass(widget, _ScopedRawIdLabel):
+        return widget
+    return type(f"Scoped{widget.__name__}", (_ScopedRawIdLabel, widget), {})
+
+
+class _ScopedRawIdLabel:
+    """Names the row behind a raw id only when the person may see it."""
+
+    visible_rows: models.QuerySet[Any]
+
+    def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
+        try:
+            is_visible = self.visible_rows.filter(pk=value).exists()
+        except (ValueError, forms.ValidationError):
+            is_visible = False
+        if not is_visible:
+            return "", ""
+        return super().label_and_url_for_value(value)  # type: ignore[misc, no-any-return]
+
+
+class ScopedRelations(BaseModelAdminMixin):
+    """Choices of relations in forms, and rows of inlines, inside the person's scope."""
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            _scope_field(field, request.user)
+        return field  # type: ignore[no-any-return]
+
+
+class _ScopedInline(ScopedRelations):
+    """`row_scope = None`: rows of a visible parent are visible with it."""
+
+    row_scope: str | None = "visible_to"
+    extra = 0
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows if self.row_scope is None else visible(rows, request.user)
+
+
+class ScopedTabularInline(_ScopedInline, TabularInline):
+    """Use these two for inlines; their model needs `visible_to`, as everywhere."""
+
+
+class ScopedStackedInline(_ScopedInline, StackedInline):
+    pass
+
+
+class ScopedAdmin(ScopedRelations, ModelAdmin):
+    """Base of every registered admin.
+
+    `row_scope = None` opts out of row scope (rows without an owner); each opt-out is
+    listed in tests/core/test_admin_leaks.py. `command_search = True` lets the command
+    palette look into `search_fields`.
+    """
+
+    row_scope: str | None = "visible_to"
+    command_search = False
+    paginator = OpenPaginator
+    show_full_result_count = False
+    list_max_show_all = 0
+    list_per_page = 50
+    list_disable_select_all = True
+    view_on_site = False
+    # Facet counts would count the whole table once per choice.
+    show_facets = ModelAdmin.show_facets.NEVER
+
+    # rows
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows if self.row_scope is None else visible(rows, request.user)
+
+    def get_object_or_404(self, request: HttpRequest, object_id: Any) -> Any:
+        """The row an action is about; Http404 outside the person's scope."""
+        found = self.get_object(request, str(object_id))
+        if found is None:
+            raise Http404
+        return found
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        raise Http404
+
+    # query string
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return scoped_filters(self.model, super().get_list_filter(request))
+
+    def lookup_allowed(
+        self, lookup: str, value: Any, request: HttpRequest | None = None
+    ) -> bool:
+        """Only what the filters of the page themselves send (no `name__startswith`)."""
+        # The list filters are the same for everybody: those of the class will do.
+        allowed = filter_lookups(
+            self.list_filter if request is None else self.get_list_filter(request)
+        )
+        if self.date_hierarchy:
+            allowed |= filter_lookups([self.date_hierarchy])
+        return lookup in allowed | OWN_LOOKUPS
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        return to_field in {self.opts.pk.name, self.opts.pk.attname, "pk"}
+
+    # deletion
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Preview:
+        return preview(objs, request, self.admin_site)
+
+    # trail: one, ours (core.audit), instead of Django's own log
+
+    def audit_label(self, obj: models.Model) -> str:
+        """How people know the row in the trail; never a personal value in clear."""
+        return ""
+
+    def _record(
+        self, request: HttpRequest, obj: models.Model, verb: str, message: Any = None
+    ) -> None:
+        fields = sorted(
+            {
+                field
+                for change in (message if isinstance(message, list) else [])
+                for part in change.values()
+                for field in part.get("fields", [])
+            }
+        )
+        opts = obj._meta
+        audit.record(
+            f"{opts.app_label}.{opts.model_name}.{verb}",
+            obj,
+            actor=request.user,  # type: ignore[arg-type]
+            after={"fields": fields} if fields else {},
+            label=self.audit_label(obj),
+        )
+
+    def log_addition(
+        self, request: HttpRequest, obj: models.Model, message: Any
+    ) -> None:
+        self._record(request, obj, "added")
+
+    def log_change(self, request: HttpRequest, obj: models.Model, message: Any) -> None:
+        self._record(request, obj, "changed", message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            self._record(request, obj, "deleted")
+
+    def history_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        from django.contrib.admin.utils import unquote
+        from django.core.exceptions import PermissionDenied
+        from django.template.response import TemplateResponse
+
+        from core.models import AuditEntry
+
+        obj = self.get_object_or_404(request, unquote(object_id))
+        if not self.has_view_or_change_permission(request, obj):
+            raise PermissionDenied
+        entries = AuditEntry.objects.filter(
+            target_type=self.opts.label_lower, target_id=str(obj.pk)
+        ).select_related("actor")
+        paginator = OpenPaginator(entries, 50)
+        page = paginator.get_page(request.GET.get("p"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("History: %s") % obj,
+            "opts": self.opts,
+            "object": obj,
+            "page": page,
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "console/history.html", context)

@@ -1,0 +1,79 @@
+"""How times, states and trail entries look, the same on every page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+register = template.Library()
+
+SHAPES = {
+    "good": "●",
+    "part": "◐",
+    "idle": "○",
+    "bad": "✕",
+    "unknown": "?",
+}
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """11-23 周一 14:05, with the year when it is not this one."""
+    if value is None:
+        return "–"
+    local = timezone.localtime(value)
+    day = formats.date_format(local, "D")
+    same_year = local.year == timezone.localtime().year
+    date = local.strftime("%m-%d" if same_year else "%Y-%m-%d")
+    return f"{date} {day} {local:%H:%M}"
+
+
+@register.simple_tag
+def status(tone: str, text: Any) -> SafeString:
+    """A state by shape and colour; `tone` is good, part, idle, bad or unknown."""
+    return format_html(
+        '<span class="pd-status pd-status-{}"><span aria-hidden="true">{}</span> {}</span>',
+        tone,
+        SHAPES.get(tone, "○"),
+        text,
+    )
+
+
+@register.filter
+def audit_action(action: str) -> str:
+    """`crm.member.revealed` in words, where the catalogue has them."""
+    app, _dot, rest = action.partition(".")
+    del app
+    verb = rest.rpartition(".")[2].replace("_", " ")
+    return pgettext("audit", action) if _translated(action) else _(verb)
+
+
+def _translated(action: str) -> bool:
+    return pgettext("audit", action) != action
+
+
+@register.filter
+def audit_change(entry: Any) -> str:
+    """Ids and masked values before and after, on one line."""
+    keys = [*entry.before, *(key for key in entry.after if key not in entry.before)]
+    parts = []
+    for key in keys:
+        old, new = entry.before.get(key), entry.after.get(key)
+        if key in entry.before and key in entry.after:
+            parts.append(f"{key}: {_plain(old)} → {_plain(new)}")
+        else:
+            parts.append(f"{key}: {_plain(new if key in entry.after else old)}")
+    return "; ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return "–" if value is None else str(value)

@@ -1,0 +1,177 @@
+"""The roles of the console: Groups whose permissions are written here, in code.
+
+`sync_roles` makes the groups equal to this table; nobody edits them in the admin.
+docs/roles.md tells people what each role may do and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from core import audit
+from staff.models import Staff
+
+ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True)
+class Role:
+    """`permissions` are "app.codename"; names of models not installed are left out."""
+
+    name: str
+    label: str | Promise
+    permissions: frozenset[str]
+
+
+def _view(*models: str) -> frozenset[str]:
+    return frozenset("{}.view_{}".format(*model.split(".")) for model in models)
+
+
+def _edit(*models: str) -> frozenset[str]:
+    return frozenset(
+        "{}.{}_{}".format(model.split(".")[0], verb, model.split(".")[1])
+        for model in models
+        for verb in ("view", "add", "change", "delete")
+    )
+
+
+_MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
+_CONSENT = _view("crm.consententry")
+_CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
+_ANSWERING = _CONVERSATIONS | _MEMBERS | {"service.answer_conversation"}
+_SUPERVISING = (
+    _ANSWERING
+    | _edit("service.queue")
+    | _view("service.agentstate", "service.assignment", "content.answerrule")
+    | {"service.change_agentstate", "service.supervise_conversation"}
+    | {"crm.reveal_member"}
+)
+_ACCOUNTS = _view("wechat.account", "wechat.kfaccount", "wechat.colleague")
+_GATEWAY = _ACCOUNTS | _view(
+    *("wechat.app", "wechat.inboundevent", "wechat.outboundmessage"),
+    *("wechat.attempt", "wechat.syncrun", "wechat.platformlimit", "wechat.quotause"),
+)
+_CONTENT = _edit("content.answerrule") | {"content.test_answerrule"}
+_PEOPLE = _view("staff.staff", "staff.orgunit")
+
+_OPS_SPECIALIST = _MEMBERS | _CONSENT | _ACCOUNTS | _CONTENT
+_OPS_MANAGER = (
+    _OPS_SPECIALIST
+    | _GATEWAY
+    | _SUPERVISING
+    | _PEOPLE
+    | _view("staff.approval", "core.job")
+    | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
+    | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
+    | {"wechat.change_outboundmessage", "core.view_health"}
+) - {"service.answer_conversation"}
+
+ROLES: tuple[Role, ...] = (
+    # Administrators are superusers: every permission, every row (assign_roles).
+    Role(ADMINISTRATOR, _("Administrator"), frozenset()),
+    Role(
+        "privacy_officer",
+        _("Privacy officer"),
+        _MEMBERS
+        | _CONSENT
+        | _PEOPLE
+        | _view("core.auditentry", "core.job", "wechat.account")
+        | {"crm.reveal_member", "crm.change_member"},
+    ),
+    Role("ops_specialist", _("Operations specialist"), _OPS_SPECIALIST),
+    Role(
+        "community_manager",
+        _("Community manager"),
+        _ANSWERING | _ACCOUNTS | _view("content.answerrule") | _CONSENT,
+    ),
+    Role("agent", _("Agent"), _ANSWERING | _view("content.answerrule")),
+    Role("supervisor", _("Supervisor"), _SUPERVISING | _view("staff.staff")),
+    Role("ops_manager", _("Operations manager"), _OPS_MANAGER),
+    Role(
+        "store_manager",
+        _("Store manager"),
+        _ANSWERING | _CONSENT | _PEOPLE | {"crm.reveal_member"},
+    ),
+    Role(
+        "dealer",
+        _("Dealer"),
+        _SUPERVISING
+        | _CONSENT
+        | _CONTENT
+        | _PEOPLE
+        | _GATEWAY
+        | {"wechat.check_connection", "wechat.replay_inboundevent"},
+    ),
+    Role(
+        "analyst",
+        _("Analyst"),
+        _MEMBERS
+        | _ACCOUNTS
+        | _view("content.answerrule", "service.queue", "service.conversation"),
+    ),
+)
+BY_NAME = {role.name: role for role in ROLES}
+
+
+def role_label(name: str) -> str:
+    """The role in the reader's language; a group nobody knows keeps its name."""
+    return str(BY_NAME[name].label) if name in BY_NAME else name
+
+
+def _all_permissions() -> dict[str, Permission]:
+    return {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+
+
+@transaction.atomic
+def sync_roles() -> dict[str, list[str]]:
+    """Make every role's group what this file says.
+
+    Returns the permissions a role names that no installed app has; tests keep it empty.
+    """
+    known = _all_permissions()
+    missing: dict[str, list[str]] = {}
+    for role in ROLES:
+        group, _created = Group.objects.get_or_create(name=role.name)
+        wanted = role.permissions if role.name != ADMINISTRATOR else frozenset(known)
+        group.permissions.set([known[name] for name in wanted if name in known])
+        unknown = sorted(wanted - known.keys())
+        if unknown:
+            missing[role.name] = unknown
+    return missing
+
+
+@transaction.atomic
+def assign_roles(person: Staff, names: Iterable[str], *, actor: Staff) -> None:
+    """Give a person exactly these roles; administrators become superusers.
+
+    Permissions are read on every request, so open sessions lose them at once; they are
+    ended anyway, as after any change of rights.
+    """
+    from staff.accounts import end_sessions
+
+    wanted = sorted(set(names))
+    before = sorted(person.groups.values_list("name", flat=True))
+    is_administrator = ADMINISTRATOR in wanted
+    if wanted == before and person.is_superuser == is_administrator:
+        return
+    person.groups.set(Group.objects.filter(name__in=wanted))
+    person.is_superuser = is_administrator
+    person.save(update_fields=["is_superuser"])
+    audit.record(
+        "staff.staff.roles_changed",
+        person,
+        actor=actor,
+        before={"roles": before},
+        after={"roles": wanted},
+        label=person.username,
+    )
+    end_sessions(person)
