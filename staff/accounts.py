@@ -12,10 +12,10 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from rest_framework.authtoken.models import Token
 
 from core import audit, live, registry
 from core.errors import AppError
+from staff import tokens
 from staff.models import OrgUnit, Staff
 
 # Read aloud and typed by hand: no 0/O, 1/l/I.
@@ -147,7 +147,7 @@ def deactivate(person: Staff, *, actor: Staff, reason: str = "") -> None:
     row.is_active = False
     row.deactivated_at = timezone.now()
     row.save(update_fields=["is_active", "deactivated_at"])
-    Token.objects.filter(user=row).delete()
+    tokens.revoke_all(row, actor=actor)
     for handler in registry.on_staff_deactivated:
         handler(row, actor=actor)
     end_sessions(row)
