@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+SOURCE = BASE_DIR / "styles" / "console.css"
 STYLESHEET = BASE_DIR / "static" / "build" / "console.css"
 MIN_NODE = 20
 OUR_APPS = ("core", "staff", "wechat", "content", "crm", "service", "privatedomain")
@@ -29,13 +30,16 @@ def build_stylesheet() -> bool:
     """Install the tools and build what the templates use; False when up to date."""
     with _Building():
         _install_packages()
-        sources = [BASE_DIR / "static" / "src" / "console.css", *_style_users()]
+        sources = [SOURCE, *_style_users()]
         return _when_changed(STYLESHEET, sources, _run_tailwind)
 
 
 def collect_static(environment: dict[str, str], root: Path) -> bool:
     """Collect with hashed names into ``root``; False when nothing changed."""
-    sources = [BASE_DIR / "requirements.txt", BASE_DIR / "privatedomain" / "settings.py"]
+    sources = [
+        BASE_DIR / "requirements.txt",
+        BASE_DIR / "privatedomain" / "settings.py",
+    ]
     for app in OUR_APPS:
         sources += _files(BASE_DIR / app / "static")
     sources += _files(BASE_DIR / "static")
@@ -91,8 +95,7 @@ def _install_packages() -> None:
 def _run_tailwind() -> None:
     STYLESHEET.parent.mkdir(parents=True, exist_ok=True)
     cli = BASE_DIR / "node_modules" / "@tailwindcss" / "cli" / "dist" / "index.mjs"
-    source = BASE_DIR / "static" / "src" / "console.css"
-    arguments = ["-i", str(source), "-o", str(STYLESHEET), "--minify"]
+    arguments = ["-i", str(SOURCE), "-o", str(STYLESHEET), "--minify"]
     _run([*node_command(), str(cli), *arguments], dict(os.environ))
 
 

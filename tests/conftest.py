@@ -46,6 +46,7 @@ def build_staff(role: str | None = None, **fields: Any) -> Any:
     fields.setdefault("username", f"{role or 'staff'}{number}")
     fields.setdefault("display_name", f"{role or 'staff'} {number}")
     fields.setdefault("is_staff", True)
+    fields.setdefault("is_superuser", role == "administrator")
     password = fields.pop("password", PASSWORD)
     person = Staff.objects.create_user(password=password, **fields)
     if role is not None:

@@ -1,0 +1,52 @@
+"""`manage prepare`: everything a new or upgraded copy needs before it serves."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from core.models import Heartbeat, Instance
+from privatedomain import epoch
+from privatedomain.instance import write_private
+from wechat.models import Account
+
+SYNCS = ("sync_roles", "sync_periodic_tasks", "sync_builtin_data")
+
+
+class Command(BaseCommand):
+    help = (
+        "Migrate, sync roles, periodic tasks and built-in data, and hold all sending "
+        "when the database was restored. Safe to repeat."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # A migration that cannot get its lock must fail, not stop the console.
+        os.environ.setdefault("PGOPTIONS", "-c lock_timeout=5s")
+        call_command("migrate", interactive=False, verbosity=options["verbosity"])
+        for name in SYNCS:
+            call_command(name, verbosity=options["verbosity"])
+        if epoch.check_and_advance():
+            self.stderr.write(
+                "The database was restored: all sending is held until an "
+                "administrator releases it."
+            )
+        # What an earlier run left is no sign of life of this one.
+        Heartbeat.objects.all().delete()
+        if settings.DEMO:
+            call_command("create_demo_staff", verbosity=options["verbosity"])
+        else:
+            call_command("create_administrator", if_none=True)
+        self._tell_facts()
+
+    def _tell_facts(self) -> None:
+        """For `script/up`, which does not import Django itself."""
+        held = Instance.objects.filter(pk=1, sending_held_at__isnull=False).exists()
+        facts = {"is_empty": not Account.objects.exists(), "is_sending_held": held}
+        folder = settings.DATA_DIR / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_private(folder / "facts.json", json.dumps(facts))
