@@ -64,9 +64,9 @@ def may_subscribe(staff: AbstractBaseUser, group: str) -> bool:
     if not (number.isascii() and number.isdigit() and len(number) < 19):
         return False
     if prefix == "staff":
-        return int(number) == staff.pk
+        return bool(int(number) == staff.pk)
     permits = _permits.get(prefix)
-    return permits is not None and bool(permits(staff, int(number)))
+    return permits is not None and permits(staff, int(number))
 
 
 def _publish(group: str, message: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def _live(environment: dict[str, str]) -> tuple[str, ...]:
         "uvicorn",
         *("--host", environment.get("BIND_HOST", "127.0.0.1")),
         *("--port", environment["LIVE_PORT"]),
-        *("--lifespan", "off", "--no-access-log"),
+        *("--lifespan", "on", "--no-access-log"),
         # Open pages hold their socket for hours: do not wait for them.
         *("--timeout-graceful-shutdown", "3"),
         "privatedomain.asgi:application",
