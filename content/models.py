@@ -77,6 +77,14 @@ class AnswerRule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_in_force(self, now: datetime) -> bool:
+        """The same as `in_force` says, for a row at hand."""
+        return (
+            self.is_active
+            and (self.valid_from is None or self.valid_from <= now)
+            and (self.valid_to is None or self.valid_to > now)
+        )
+
     def clean(self) -> None:
         if self.occasion == self.Occasion.KEYWORD and not self.keywords:
             raise ValidationError({"keywords": _("Give at least one keyword.")})

@@ -6,4 +6,31 @@ from django.utils.translation import gettext_lazy as _
 
 class CrmConfig(AppConfig):
     name = "crm"
-    verbose_name = _("Crm")
+    verbose_name = _("Members")
+
+    def ready(self) -> None:
+        from core.registry import PeriodicTask, builtin_data, periodic_tasks
+        from core.system_settings import Declaration, declare
+
+        # Handlers register themselves.
+        from crm import contacts, inbound, partitions, wording  # noqa: F401
+
+        wording.describe_all()
+        declare(
+            Declaration(
+                "purge_after_days",
+                _("Days until the data of somebody who left is purged"),
+                30,
+                unit=_("days"),
+                help_text=_(
+                    "Counted from the day nothing reaches the person any more. "
+                    "Following again stops the clock."
+                ),
+                minimum=1,
+                maximum=365,
+            )
+        )
+        builtin_data.append(partitions.make_ahead)
+        periodic_tasks.append(
+            PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600)
+        )

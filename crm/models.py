@@ -51,6 +51,8 @@ class Member(models.Model):
         verbose_name=_("store"),
     )
     display_name = models.CharField(_("display name"), max_length=80)
+    # No platform told us a name yet: `display_name` is made up (crm.naming).
+    is_placeholder_name = models.BooleanField(default=False, editable=False)
     remark = models.CharField(_("remark"), max_length=80, blank=True)
     # Bigrams of name and remark, for fragments of Chinese names (crm.naming makes them).
     name_tokens = ArrayField(
@@ -175,6 +177,7 @@ class Relation(models.Model):
     """A WeCom friendship between a member and a colleague."""
 
     class State(models.TextChoices):
+        PENDING = "pending", _("Added by the customer, not confirmed yet")
         ACTIVE = "active", _("Friends")
         DELETED_BY_COLLEAGUE = "by_colleague", _("Deleted by the colleague")
         DELETED_BY_MEMBER = "by_member", _("Deleted by the customer")
@@ -212,6 +215,29 @@ class Relation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.member_id}–{self.colleague_id}"
+
+
+class Tombstone(models.Model):
+    """An identity whose data was purged: what comes late must not bring it back.
+
+    `digest` is a keyed hash of the identity; the value itself is gone.
+    """
+
+    controller = models.ForeignKey(OrgUnit, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    purged_at = models.DateTimeField(_("purged at"))
+
+    class Meta:
+        verbose_name = _("tombstone")
+        verbose_name_plural = _("tombstones")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["controller", "digest"], name="crm_tombstone_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purged_at:%F %T}"
 
 
 class EventQuerySet(models.QuerySet["Event"]):

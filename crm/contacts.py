@@ -1,0 +1,194 @@
+"""What WeCom and its customer service (kf) tell about people and friendships."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm import following
+from crm.inbound import PREVIEW_LENGTH, recall, recognise, write
+from crm.models import Identity, Relation
+from crm.naming import printable
+from wechat.models import Colleague
+from wechat.registry import Inbound, on
+
+CONTACT = "wecom.event.change_external_contact"
+# kf: who a line of sync_msg comes from (contract B4).
+ORIGIN_CUSTOMER = 3
+
+
+@on(f"{CONTACT}.add_external_contact", f"{CONTACT}.add_half_external_contact")
+def befriend(inbound: Inbound) -> None:
+    """A friendship begins; with a half one the colleague has not confirmed yet."""
+    identity = recognise(inbound)
+    colleague = _colleague(inbound)
+    if identity is None or colleague is None:
+        return
+    is_half = inbound.kind.endswith("add_half_external_contact")
+    relation = _relation(identity, colleague)
+    if _begin(relation, inbound, is_half=is_half):
+        following.refresh_friendship(identity, at=inbound.at)
+    _ask_profile(identity, inbound)
+    write(
+        inbound,
+        "friend.requested" if is_half else "friend.added",
+        colleague=colleague.pk,
+        channel=relation.channel_state,
+    )
+
+
+@on(f"{CONTACT}.edit_external_contact")
+def relearn(inbound: Inbound) -> None:
+    """A colleague changed remark or tags: the event says who, the profile says what."""
+    identity = recognise(inbound)
+    if identity is not None:
+        _ask_profile(identity, inbound)
+        write(inbound, "friend.edited", colleague=_colleague_id(inbound))
+
+
+@on(f"{CONTACT}.del_external_contact", f"{CONTACT}.del_follow_user")
+def part(inbound: Inbound) -> None:
+    identity = recognise(inbound)
+    colleague = _colleague(inbound)
+    if identity is None or colleague is None:
+        return
+    by_member = inbound.kind.endswith("del_follow_user")
+    relation = _relation(identity, colleague)
+    if _is_older(relation, inbound):
+        return
+    relation.state = (
+        Relation.State.DELETED_BY_MEMBER
+        if by_member
+        else Relation.State.DELETED_BY_COLLEAGUE
+    )
+    relation.ended_at = inbound.at
+    relation.save(update_fields=["state", "ended_at"])
+    following.refresh_friendship(identity, at=inbound.at)
+    write(
+        inbound,
+        "friend.deleted_by_member" if by_member else "friend.deleted_by_colleague",
+        colleague=colleague.pk,
+        source=printable(inbound.fields.get("Source"), 40),
+    )
+
+
+@on(f"{CONTACT}.transfer_fail")
+def fail_transfer(inbound: Inbound) -> None:
+    if recognise(inbound) is not None:
+        write(
+            inbound,
+            "friend.transfer_failed",
+            colleague=_colleague_id(inbound),
+            reason=printable(inbound.fields.get("FailReason"), 40),
+        )
+
+
+@on(f"{CONTACT}.msg_audit_approved")
+def agree_to_archive(inbound: Inbound) -> None:
+    if recognise(inbound) is not None:
+        write(inbound, "friend.archive_agreed", colleague=_colleague_id(inbound))
+
+
+@on(
+    "wecom.event.customer_acquisition.friend_request",
+    "wecom.event.customer_acquisition.customer_start_chat",
+    "wecom.event.customer_acquisition.open_profile",
+)
+def acquire(inbound: Inbound) -> None:
+    """Steps of somebody who came through an acquisition link; strangers have no id."""
+    if recall(inbound) is not None:
+        step = inbound.kind.rpartition(".")[2]
+        write(inbound, f"acquisition.{step}", colleague=_colleague_id(inbound))
+
+
+def _begin(relation: Relation, inbound: Inbound, *, is_half: bool) -> bool:
+    """Open the friendship, or confirm a half one; False when newer news is known."""
+    is_standing = relation.state in (Relation.State.ACTIVE, Relation.State.PENDING)
+    if relation.added_at is not None and is_standing:
+        # The other half, in either order: one friendship, one welcome.
+        if not is_half and relation.state == Relation.State.PENDING:
+            relation.state = Relation.State.ACTIVE
+            relation.save(update_fields=["state"])
+        return True
+    if _is_older(relation, inbound):
+        return False
+    relation.state = Relation.State.PENDING if is_half else Relation.State.ACTIVE
+    relation.added_at = inbound.at
+    relation.channel_state = printable(inbound.fields.get("State"), 64)
+    relation.save(update_fields=["state", "added_at", "channel_state"])
+    return True
+
+
+def _is_older(relation: Relation, inbound: Inbound) -> bool:
+    known = (relation.added_at, relation.ended_at)
+    return any(moment is not None and inbound.at < moment for moment in known)
+
+
+def _relation(identity: Identity, colleague: Colleague) -> Relation:
+    """The row of the two; the locked identity keeps other workers away from it."""
+    relation, _ = Relation.objects.get_or_create(
+        member=identity.member, colleague=colleague
+    )
+    return relation
+
+
+def _colleague(inbound: Inbound) -> Colleague | None:
+    userid = str(inbound.fields.get("UserID") or "")[:64]
+    if not userid:
+        return None
+    colleague, _ = Colleague.objects.get_or_create(
+        account=inbound.account, userid=userid
+    )
+    return colleague
+
+
+def _colleague_id(inbound: Inbound) -> int | None:
+    colleague = _colleague(inbound)
+    return None if colleague is None else colleague.pk
+
+
+def _ask_profile(identity: Identity, inbound: Inbound) -> None:
+    Identity.objects.filter(pk=identity.pk).update(
+        profile_due_at=inbound.at, profile_tries=0
+    )
+
+
+@on("kf.message.*")
+def hear_kf(inbound: Inbound) -> None:
+    """A line of a kf session: the customer's, or a servicer's from their own client."""
+    identity = recognise(inbound)
+    if identity is None:
+        return
+    fields = inbound.fields
+    kind = inbound.kind.removeprefix("kf.")
+    is_customer = int(fields.get("origin") or ORIGIN_CUSTOMER) == ORIGIN_CUSTOMER
+    body = fields.get("text") if kind == "message.text" else None
+    text = body.get("content") if isinstance(body, dict) else ""
+    write(
+        inbound,
+        kind if is_customer else "kf.answer",
+        text=printable(text, PREVIEW_LENGTH),
+        kf=printable(fields.get("open_kfid"), 64),
+    )
+
+
+@on(
+    "kf.event.enter_session",
+    "kf.event.session_status_change",
+    "kf.event.msg_send_fail",
+    "kf.event.user_recall_msg",
+    "kf.event.reject_customer_msg_switch_change",
+)
+def follow_kf(inbound: Inbound) -> None:
+    identity = recognise(inbound)
+    if identity is None:
+        return
+    name = inbound.kind.rpartition(".")[2]
+    event = inbound.fields.get("event")
+    details: dict[str, Any] = event if isinstance(event, dict) else {}
+    write(
+        inbound,
+        f"kf.{name}",
+        scene=printable(details.get("scene"), 64),
+        change=printable(details.get("change_type"), 4),
+        fail=printable(details.get("fail_type"), 4),
+    )

@@ -1,0 +1,102 @@
+"""From what a platform calls somebody to the member, made once whoever comes first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from core.encryption import blind_index
+from crm.models import Identity, Member, Tombstone
+from crm.naming import placeholder, tokens
+from staff.models import OrgUnit
+from wechat.models import Account
+
+# A second look finds what another worker committed meanwhile, a third what a merge moved.
+_LOOKS = 3
+
+
+def kind_for(account: Account) -> Identity.Kind:
+    return Identity.Kind.EXTERNAL_USERID if account.is_wecom else Identity.Kind.OPENID
+
+
+def digest(kind: str, account_id: int | None, value: str) -> str:
+    """What a purged identity is remembered by."""
+    return blind_index(f"{kind}\0{account_id or ''}\0{value}", purpose="tombstone")
+
+
+def find(account: Account, value: str) -> Identity | None:
+    """The identity with its member, locked until the transaction ends.
+
+    The lock makes a merge wait for us and us for a merge, so the member is the one who
+    stands. Must be called inside a transaction.
+    """
+    return (
+        Identity.objects.select_related("member")
+        .select_for_update(of=("self",), no_key=True)
+        .filter(
+            controller_id=account.org_unit.controller_id,
+            kind=kind_for(account),
+            account=account,
+            value=value,
+        )
+        .first()
+    )
+
+
+def resolve(account: Account, value: str, *, at: datetime) -> Identity | None:
+    """The identity of `value` at `account` with its member, made if it is new.
+
+    None when the person was purged after `at`: a late event must not revive them. What
+    they do later makes a new member. Must be called inside a transaction; the identity
+    is locked until its end.
+    """
+    for _ in range(_LOOKS):
+        identity = find(account, value)
+        if identity is not None:
+            return identity
+        if _was_purged_since(account, value, at):
+            return None
+        try:
+            with transaction.atomic():
+                return _create(account, value, at)
+        except IntegrityError:
+            continue  # somebody else was first: look again
+    raise IntegrityError("An identity was neither found nor could it be made.")
+
+
+def _was_purged_since(account: Account, value: str, at: datetime) -> bool:
+    return Tombstone.objects.filter(
+        controller_id=account.org_unit.controller_id,
+        digest=digest(kind_for(account), account.pk, value),
+        purged_at__gte=at,
+    ).exists()
+
+
+def _create(account: Account, value: str, at: datetime) -> Identity:
+    unit = account.org_unit
+    assert unit.controller is not None  # set when a unit is saved
+    name = placeholder(value)
+    member = Member.objects.create(
+        controller=unit.controller,
+        org_unit=_store_of(unit),
+        display_name=name,
+        is_placeholder_name=True,
+        name_tokens=tokens(name),
+        first_seen_at=at,
+        last_seen_at=at,
+    )
+    return Identity.objects.create(
+        member=member,
+        controller=unit.controller,
+        kind=kind_for(account),
+        account=account,
+        value=value,
+        is_following=False,
+        profile_due_at=at,
+    )
+
+
+def _store_of(unit: OrgUnit) -> OrgUnit | None:
+    """The unit a member of its account belongs to; none at the controller itself."""
+    return None if unit.pk == unit.controller_id else unit

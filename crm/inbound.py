@@ -1,0 +1,207 @@
+"""What callbacks of an official account tell about people. Filled into wechat.registry.
+
+The first handler of a kind puts `member` and `identity` into `inbound.context`; both are
+missing when the event is older than the person's purge, and then nothing may be kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from crm import consent, following, identities, timeline
+from crm.models import Identity, Member
+from crm.naming import printable
+from staff.accounts import system_staff
+from wechat.registry import Inbound, on
+
+PREVIEW_LENGTH = 120
+
+# What somebody does in the chat with an official account, so they follow it.
+ACTS = {
+    "mp.event.scan": "scan",
+    "mp.event.click": "click",
+    "mp.event.view": "view",
+    "mp.event.view_miniprogram": "miniprogram",
+    "mp.event.scancode_push": "menu",
+    "mp.event.scancode_waitmsg": "menu",
+    "mp.event.pic_sysphoto": "menu",
+    "mp.event.pic_photo_or_album": "menu",
+    "mp.event.pic_weixin": "menu",
+    "mp.event.location_select": "menu",
+}
+# What the platform tells about somebody; of strangers it is not kept.
+NEWS = {
+    "mp.event.templatesendjobfinish": "template",
+    "mp.event.subscribe_msg_popup_event": "subscription",
+    "mp.event.subscribe_msg_change_event": "subscription",
+    "mp.event.subscribe_msg_sent_event": "subscription.sent",
+    "mp.event.kf_create_session": "mpkf.started",
+    "mp.event.kf_switch_session": "mpkf.switched",
+    "mp.event.kf_close_session": "mpkf.closed",
+}
+
+
+def recognise(inbound: Inbound) -> Identity | None:
+    """Find or make the person of an event they caused, and note that they were here."""
+    if not inbound.subject:
+        return None
+    identity = identities.resolve(inbound.account, inbound.subject, at=inbound.at)
+    if identity is not None:
+        _introduce(inbound, identity)
+        note_seen(identity.member, inbound.at)
+    return identity
+
+
+def recall(inbound: Inbound, subject: str = "") -> Identity | None:
+    """Find the person an event tells about, never making one."""
+    identity = identities.find(inbound.account, subject or inbound.subject)
+    if identity is not None:
+        _introduce(inbound, identity)
+    return identity
+
+
+def _introduce(inbound: Inbound, identity: Identity) -> None:
+    inbound.context["identity"] = identity
+    inbound.context["member"] = identity.member
+
+
+def note_seen(member: Member, at: datetime) -> None:
+    """Keep when the member was last here, to the minute: most messages write nothing."""
+    minute = at.replace(second=0, microsecond=0)
+    if minute > member.last_seen_at:
+        member.last_seen_at = minute
+        Member.objects.filter(pk=member.pk, last_seen_at__lt=minute).update(
+            last_seen_at=minute
+        )
+
+
+def write(inbound: Inbound, kind: str, **data: Any) -> None:
+    """Add the event's line to the history of the person in the context."""
+    timeline.write(
+        member=inbound.context["member"],
+        kind=kind,
+        at=inbound.at,
+        key=f"inbound:{inbound.event.pk}",
+        account=inbound.account,
+        data={name: value for name, value in data.items() if value},
+    )
+
+
+@on("mp.message.*")
+def hear(inbound: Inbound) -> None:
+    identity = _meet(inbound)
+    if identity is None:
+        return
+    kind = inbound.kind.removeprefix("mp.")
+    text = inbound.fields.get("Content") if kind == "message.text" else ""
+    write(inbound, kind, text=printable(text, PREVIEW_LENGTH))
+
+
+@on(*ACTS)
+def watch(inbound: Inbound) -> None:
+    if _meet(inbound) is None:
+        return
+    kind = ACTS[inbound.kind]
+    write(
+        inbound,
+        kind,
+        key=printable(inbound.fields.get("EventKey"), PREVIEW_LENGTH),
+        act=inbound.kind.rpartition(".")[2] if kind == "menu" else "",
+    )
+
+
+@on("mp.event.location")
+def locate(inbound: Inbound) -> None:
+    """Pushed every 5 s while somebody is in the chat: the place itself is not kept."""
+    _meet(inbound)
+
+
+def _meet(inbound: Inbound) -> Identity | None:
+    """Recognise somebody who acts in the chat: they follow, whatever we heard before."""
+    identity = recognise(inbound)
+    if identity is not None and not identity.is_following:
+        following.follow(identity, at=inbound.at)
+    return identity
+
+
+@on("mp.event.subscribe")
+def welcome(inbound: Inbound) -> None:
+    identity = recognise(inbound)
+    if identity is None:
+        return
+    scene = printable(inbound.fields.get("EventKey"), 64).removeprefix("qrscene_")
+    if following.follow(identity, at=inbound.at, scene=scene):
+        Identity.objects.filter(pk=identity.pk).update(
+            profile_due_at=inbound.at, profile_tries=0
+        )
+    write(inbound, "follow", scene=scene)
+
+
+@on("mp.event.unsubscribe")
+def farewell(inbound: Inbound) -> None:
+    identity = recognise(inbound)
+    if identity is not None:
+        following.unfollow(identity, at=inbound.at)
+        write(inbound, "unfollow")
+
+
+@on("mp.event.user_info_modified")
+def refresh(inbound: Inbound) -> None:
+    identity = recall(inbound, _named_openid(inbound))
+    if identity is not None:
+        Identity.objects.filter(pk=identity.pk).update(
+            profile_due_at=inbound.at, profile_tries=0
+        )
+        write(inbound, "profile.modified")
+
+
+@on("mp.event.user_authorization_revoke", "mp.event.user_authorization_cancellation")
+def revoke(inbound: Inbound) -> None:
+    """Somebody takes back what they let the account know, or closes their WeChat."""
+    identity = recall(inbound, _named_openid(inbound))
+    if identity is None:
+        return
+    if inbound.kind.endswith("cancellation"):
+        following.unfollow(identity, at=inbound.at)
+    consent.withdraw(
+        identity.member,
+        actor=system_staff("wechat.inbox"),
+        at=inbound.at,
+        key=f"inbound:{inbound.event.pk}",
+        source="platform",
+        account=inbound.account,
+        purpose="profile",
+    )
+    following.start_purge_clock(identity.member, at=inbound.at)
+
+
+def _named_openid(inbound: Inbound) -> str:
+    """The person these events are about; their sender may be a system id."""
+    return str(inbound.fields.get("OpenID") or inbound.subject)
+
+
+@on(*NEWS)
+def learn(inbound: Inbound) -> None:
+    if recall(inbound) is None:
+        return
+    fields = inbound.fields
+    write(
+        inbound,
+        NEWS[inbound.kind],
+        status=printable(fields.get("Status"), 60),
+        answers=_subscription_answers(fields),
+    )
+
+
+def _subscription_answers(fields: dict[str, Any]) -> list[str]:
+    """The answer per template asked for, "accept" or "reject"."""
+    box = fields.get("SubscribeMsgPopupEvent") or fields.get("SubscribeMsgChangeEvent")
+    items = box.get("List", []) if isinstance(box, dict) else []
+    if isinstance(items, dict):
+        items = [items]
+    return [
+        printable(item.get("SubscribeStatusString"), 10)
+        for item in items
+        if isinstance(item, dict)
+    ]

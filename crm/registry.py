@@ -1,0 +1,71 @@
+"""Where higher apps hang on to people. Filled in AppConfig.ready()."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest
+
+from core.registry import Text
+
+if TYPE_CHECKING:
+    from crm.models import Member
+    from staff.models import Staff
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One box of the member page.
+
+    `render(request, member)` returns safe HTML (`render_to_string`), or "" to leave the
+    box out. Shown to holders of `permission`.
+    """
+
+    name: str
+    title: Text
+    permission: str
+    render: Callable[[HttpRequest, Member], str]
+    order: int = 100
+
+
+MergeHandler = Callable[["Member", "Member", "Staff"], None]
+PurgeHandler = Callable[["Member"], None]
+
+panels: list[Panel] = []
+_on_merge: list[MergeHandler] = []
+_on_purge: list[PurgeHandler] = []
+
+
+def add_panel(panel: Panel) -> None:
+    panels.append(panel)
+    panels.sort(key=lambda each: each.order)
+
+
+def on_merge(handler: MergeHandler) -> MergeHandler:
+    """Register `handler(primary, duplicate, actor)`: move the duplicate's rows over.
+
+    Runs in the transaction of the merge, which holds both members locked.
+    """
+    _on_merge.append(handler)
+    return handler
+
+
+def tell_merge(primary: Member, duplicate: Member, *, actor: Staff) -> None:
+    for handler in _on_merge:
+        handler(primary, duplicate, actor)
+
+
+def on_purge(handler: PurgeHandler) -> PurgeHandler:
+    """Register `handler(member)`: erase what the app keeps of the person.
+
+    Runs in the transaction of the purge, while the identities still stand.
+    """
+    _on_purge.append(handler)
+    return handler
+
+
+def tell_purge(member: Member) -> None:
+    for handler in _on_purge:
+        handler(member)
