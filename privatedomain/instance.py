@@ -88,7 +88,7 @@ class Instance:
         path = self.data_dir / "secrets.env"
         if not path.exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            write_private(path, _env_text(_new_secrets()))
+            write_private(path, _env_text(new_secrets()))
         return read_env(path)
 
     def write_run_env(self, database_url: str, redis_url: str) -> None:
@@ -185,7 +185,7 @@ def _env_text(pairs: dict[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in pairs.items())
 
 
-def _new_secrets() -> dict[str, str]:
+def new_secrets() -> dict[str, str]:
     return {
         "SECRET_KEY": secrets.token_urlsafe(64),
         # A Fernet key: 32 random bytes in URL-safe base 64.
