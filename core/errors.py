@@ -25,3 +25,16 @@ class AppError(Exception):
         self.code = code or type(self).code
         self.extra = extra
         super().__init__(str(self.message))
+
+
+class BadInput(AppError):
+    """What was given can't be used; the state of things would allow it."""
+
+    code = "bad_input"
+
+
+class NotAllowed(AppError):
+    """This person may not do it, whatever is given."""
+
+    code = "not_allowed"
+    message = _("You may not do this.")

@@ -1,0 +1,54 @@
+"""The API's addresses, version 1. Each is answered with and without a slash at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import URLPattern, path, re_path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.views import APIView
+
+from core.rest.views import NoSuchAddress
+from crm import api as crm
+from wechat import rest as wechat
+
+app_name = "api"
+
+ADDRESSES: list[tuple[str, type[APIView], str]] = [
+    ("members", crm.Members, "members"),
+    ("members/<int:id>", crm.OneMember, "member"),
+    ("members/<int:id>/events", crm.MemberEvents, "member-events"),
+    ("accounts", wechat.Accounts, "accounts"),
+    ("inbox", wechat.Inbox, "inbox"),
+    ("outbox", wechat.Outbox, "outbox"),
+]
+
+
+def both_spellings(address: str, view: type[APIView], name: str) -> list[URLPattern]:
+    handler = view.as_view()
+    return [path(address, handler, name=name), path(f"{address}/", handler)]
+
+
+def keep_one_spelling(endpoints: list[Any], **_: Any) -> list[Any]:
+    """drf-spectacular hook: document each address once, without the slash."""
+    return [each for each in endpoints if not each[0].endswith("/")]
+
+
+def drop_titles(result: Any, **_: Any) -> Any:
+    """drf-spectacular hook: titles come from the pages' words, which are translated."""
+    if isinstance(result, dict):
+        return {
+            name: drop_titles(value)
+            for name, value in result.items()
+            if name != "title" or not isinstance(value, str) or "version" in result
+        }
+    if isinstance(result, list):
+        return [drop_titles(each) for each in result]
+    return result
+
+
+urlpatterns = [
+    *(pattern for each in ADDRESSES for pattern in both_spellings(*each)),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"", NoSuchAddress.as_view()),
+]

@@ -1,0 +1,80 @@
+"""GET /api/v1/accounts, /inbox and /outbox."""
+
+import pytest
+
+from tests.api.conftest import NOON
+
+
+@pytest.fixture
+def manager(api, brand):
+    return api("ops_manager", brand)
+
+
+def test_an_inbound_event_is_told_without_its_body(manager, brand):
+    event = brand.inbound(state="dead", error="no handler", received_at=NOON)
+
+    answer = manager.get("/api/v1/inbox")
+
+    assert answer.json()["results"] == [
+        {
+            "id": event.pk,
+            "app": "brand-app",
+            "kind": "mp.message.text",
+            "dedupe_key": event.dedupe_key,
+            "state": "dead",
+            "received_at": "2026-11-01T12:00:00+08:00",
+            "error": "no handler",
+        }
+    ]
+    assert "secret body" not in answer.content.decode()
+
+
+def test_the_inbox_is_narrowed_by_state_and_key(manager, brand):
+    done, dead = brand.inbound(), brand.inbound(state="dead")
+
+    def ids(**query):
+        rows = manager.get("/api/v1/inbox", query).json()["results"]
+        return [row["id"] for row in rows]
+
+    assert ids() == [dead.pk, done.pk]
+    assert ids(state="dead") == [dead.pk]
+    assert ids(dedupe_key=done.dedupe_key) == [done.pk]
+    assert ids(dedupe_key=done.dedupe_key, state="dead") == []
+
+
+def test_the_outbox_is_narrowed_by_state_and_keeps_what_is_said(manager, brand):
+    planned = brand.outbound(manager.person)
+    failed = brand.outbound(manager.person, state="planned")
+    type(failed).objects.filter(pk=failed.pk).update(state="claimed")
+
+    answer = manager.get("/api/v1/outbox", {"state": "planned"})
+
+    assert [row["id"] for row in answer.json()["results"]] == [planned.pk]
+    assert answer.json()["results"][0]["app"] == "brand-app"
+    assert "payload text" not in answer.content.decode()
+
+
+def test_accounts_are_told_with_their_apps_and_without_secrets(manager, brand):
+    answer = manager.get("/api/v1/accounts")
+
+    assert answer.json()["results"] == [
+        {
+            "id": brand.account.pk,
+            "slug": "brand",
+            "name": "brand",
+            "kind": "service",
+            "role": "main",
+            "state": "live",
+            "apps": [
+                {
+                    "slug": "brand-app",
+                    "name": "",
+                    "mode": "safe",
+                    "is_active": True,
+                    "held_reason": "",
+                    "held_until": None,
+                }
+            ],
+        }
+    ]
+    assert "canary" not in answer.content.decode()
