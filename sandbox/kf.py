@@ -99,12 +99,13 @@ def write(kf: KfAccount, person: Person, kind: str, content: dict[str, Any]) -> 
     )
 
 
-def say(kf: KfAccount, person: Person, text: str) -> list[int]:
+def say(kf: KfAccount, person: Person, text: str, menu_id: str = "") -> list[int]:
     """Write; who has no session yet enters first, as opening the window does."""
     if session_of(kf, person).wrote_at == 0:
         enter(kf, person, "sandbox", "")
     people.show(person, kf.open_kfid, "person", "text", text)
-    write(kf, person, "text", {"content": text})
+    content = {"content": text} | ({"menu_id": menu_id} if menu_id else {})
+    write(kf, person, "text", content)
     return announce(kf, person)
 
 

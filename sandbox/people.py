@@ -46,6 +46,8 @@ def show(
     person: Person, address: str, sender: str, kind: str, text: str, **extra: Any
 ) -> Message:
     """Put one line on the person's screen."""
+    if sender == Message.Sender.ACCOUNT:
+        touch(person)
     return Message.objects.create(
         person=person,
         address=address,
@@ -148,7 +150,9 @@ def _must_follow(follow: Follow) -> None:
         raise Impossible("not_following", "this person does not follow the account")
 
 
-def _push_message(follow: Follow, kind: str, msg_id: int, **more: Any) -> list[int]:
+def _push_message(
+    follow: Follow, kind: str, msg_id: int, trigger: str, **more: Any
+) -> list[int]:
     fields = {
         "ToUserName": follow.account.gh_id,
         "FromUserName": follow.openid,
@@ -157,17 +161,21 @@ def _push_message(follow: Follow, kind: str, msg_id: int, **more: Any) -> list[i
         **more,
         "MsgId": msg_id,
     }
-    allow(follow, "message")
+    allow(follow, trigger)
     return pushing.queue(
         follow.account, f"message.{kind}", fields, follow.person, follow.openid
     )
 
 
-def write(follow: Follow, text: str) -> list[int]:
+def write(follow: Follow, text: str, menu_id: str = "") -> list[int]:
+    """Write a text. With ``menu_id`` an item of a menu message was tapped: that is a
+    text too, but counts as a menu click."""
     _must_follow(follow)
     msg_id = ids.message_id()
     show(follow.person, follow.account_id, "person", "text", text, msg_id=str(msg_id))
-    return _push_message(follow, "text", msg_id, Content=text)
+    more = {"bizmsgmenuid": menu_id} if menu_id else {}
+    trigger = "click" if menu_id else "message"
+    return _push_message(follow, "text", msg_id, trigger, Content=text, **more)
 
 
 def send_picture(follow: Follow, media: Media, url: str) -> list[int]:
@@ -184,7 +192,9 @@ def send_picture(follow: Follow, media: Media, url: str) -> list[int]:
         media_id=media.media_id,
         url=url,
     )
-    return _push_message(follow, "image", msg_id, PicUrl=url, MediaId=media.media_id)
+    return _push_message(
+        follow, "image", msg_id, "message", PicUrl=url, MediaId=media.media_id
+    )
 
 
 def tap(follow: Follow, key: str) -> list[int]:

@@ -5,6 +5,7 @@ import os
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "sandbox.settings"
+    os.environ["SANDBOX_SERVER"] = str(os.getpid())
     import django
 
     django.setup()

@@ -5,6 +5,8 @@ in its memory.
 """
 
 import os
+import threading
+import time
 
 from django.core.wsgi import get_wsgi_application
 
@@ -15,3 +17,17 @@ application = get_wsgi_application()
 from sandbox.pushing import engine  # noqa: E402  (needs the app registry)
 
 engine.start()
+
+
+def _die_with(parent: int) -> None:
+    """Leave when the server that started this worker was killed: it would keep the
+    port, and the next start would fail."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if os.environ.get("SANDBOX_SERVER") == str(os.getppid()):
+    threading.Thread(
+        target=_die_with, args=(os.getppid(),), name="parent", daemon=True
+    ).start()

@@ -75,7 +75,7 @@ def _read(request: HttpRequest, path: str, prefix: str) -> Call:
     )
 
 
-def _files(request: HttpRequest) -> dict[str, UploadedFile[Any]]:
+def _files(request: HttpRequest) -> "dict[str, UploadedFile[Any]]":
     """The last file of each form field."""
     return {name: files[-1] for name, files in request.FILES.lists() if files}
 

@@ -40,7 +40,7 @@ class Call:
     path: str
     query: dict[str, str]
     raw: bytes
-    files: dict[str, UploadedFile[Any]]
+    files: "dict[str, UploadedFile[Any]]"
     remote: str
     account: Account = field(init=False)
     # Run when the answer has gone out, however long that took.

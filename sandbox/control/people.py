@@ -171,15 +171,17 @@ def unfollow(request: HttpRequest, person_id: str) -> dict[str, Any]:
 
 
 def say(request: HttpRequest, person_id: str) -> dict[str, Any]:
-    """``{account, text}``: account is a slug, an open_kfid or a colleague's id."""
+    """``{account, text, menu_id?}``: account is a slug, an open_kfid or a colleague's
+    id; menu_id is that of the tapped item of a menu message."""
     person, body = find(person_id), body_of(request)
     text = text_of(body, "text", longest=20_000)
     address = text_of(body, "account", longest=64)
+    menu_id = text_of(body, "menu_id", longest=128, default="")
     if Account.objects.filter(pk=address).exclude(kind=Account.Kind.WECOM).exists():
-        return done(person, people.write(follow_of(person, body), text))
+        return done(person, people.write(follow_of(person, body), text, menu_id))
     if Colleague.objects.filter(pk=address).exists():
         return done(person, contacts.chat(contacts.active(person, address), text))
-    return done(person, kf.say(kf_of(address), person, text))
+    return done(person, kf.say(kf_of(address), person, text, menu_id))
 
 
 def picture(request: HttpRequest, person_id: str) -> dict[str, Any]:

@@ -15,16 +15,16 @@ from sandbox.control.door import (
     page_of,
     text_of,
 )
-from sandbox.models import Call, Fault, Push
+from sandbox.models import Call, ContactWay, Fault, Push, QrCode
 
 
 def calls(request: HttpRequest) -> list[dict[str, Any]]:
-    """``?path=&since=&account=&after=<id>&limit=``, oldest first, the newest 1,000.
+    """``?path=&since=&account=&id=&after=<id>&limit=``, oldest first, newest 1,000.
 
     ``since`` is read on the machine's clock; one that lies in the machine's future
     is read on the virtual clock.
     """
-    rows = Call.objects.all()
+    rows = Call.objects.filter(**_wanted_id(request))
     if request.GET.get("path"):
         rows = rows.filter(path__contains=request.GET["path"].strip("*"))
     if request.GET.get("account"):
@@ -43,6 +43,13 @@ def calls(request: HttpRequest) -> list[dict[str, Any]]:
     limit, offset = page_of(request, 1000, 5000)
     newest = rows.order_by("-pk")[offset : offset + limit]
     return [_call_body(row) for row in reversed(newest)]
+
+
+def _wanted_id(request: HttpRequest) -> dict[str, int]:
+    wanted = request.GET.get("id", "")
+    if wanted and not wanted.isdecimal():
+        raise bad("id must be a number")
+    return {"pk": int(wanted)} if wanted else {}
 
 
 def _after(request: HttpRequest) -> int:
@@ -75,8 +82,10 @@ def forget_calls(request: HttpRequest) -> dict[str, Any]:
 
 
 def pushes(request: HttpRequest) -> list[dict[str, Any]]:
-    """``?account=&person=&state=&after=<id>&limit=``, oldest first, the newest 200."""
-    rows = Push.objects.prefetch_related("tries").filter(pk__gt=_after(request))
+    """``?account=&person=&state=&id=&after=<id>&limit=``, oldest first, newest 200."""
+    rows = Push.objects.prefetch_related("tries").filter(
+        pk__gt=_after(request), **_wanted_id(request)
+    )
     for name, field in (
         ("account", "account_id"),
         ("person", "person_id"),
@@ -187,6 +196,28 @@ def clear_faults(request: HttpRequest) -> dict[str, Any]:
     return {"ok": True, "deleted": Fault.objects.all().delete()[0]}
 
 
+def codes(request: HttpRequest) -> dict[str, Any]:
+    """Codes that the console made: what a person could scan."""
+    qr_codes = QrCode.objects.order_by("account_id", "scene")
+    ways = ContactWay.objects.order_by("-created_at")
+    return {
+        "qr_codes": [
+            {
+                "account": row.account_id,
+                "scene": int(row.scene) if row.is_number else row.scene,
+                "ticket": row.ticket,
+                "is_expired": row.expires_at is not None
+                and row.expires_at <= clock.now(),
+            }
+            for row in qr_codes
+        ],
+        "contact_ways": [
+            {"account": row.account_id, "config_id": row.config_id, **row.body}
+            for row in ways
+        ],
+    }
+
+
 def show_clock(request: HttpRequest) -> dict[str, Any]:
     return {"now": clock.now(), "offset_seconds": clock.offset()}
 
@@ -237,4 +268,5 @@ push_view = door(GET=show_push, POST=set_push)
 faults_view = door(GET=list_faults, POST=put_fault, DELETE=clear_faults)
 clock_view = door(GET=show_clock, POST=move_clock)
 limits_view = door(GET=show_limits, POST=set_limits)
+codes_view = door(GET=codes)
 reset_view = door(POST=reset)

@@ -1,0 +1,298 @@
+// The open chat: tabs, lines, compose bar, menu, what a thumb can do.
+import { attempt, byId, clockText, el, face, fullText, send, shortText, spanText, stampText } from "./api.js";
+import { chats, colleague, follow, friendship, isNew, kfAccount, KINDS, markSeen, official, store } from "./store.js";
+import { askColleague, askScene, actions } from "./deeds.js";
+
+const EMOJIS = [..."😀😄😂🤣😊😍😘😋😎🤔😅😭😡😱🥺😴🙏👍👌👏💪🤝🌹🎁🎉❤️💔🔥✨🌲🍵🛍️".matchAll(/\p{Extended_Pictographic}\uFE0F?/gu)]
+  .map((found) => found[0]).concat(["👍🏻", "👨‍👩‍👧‍👦", "🇨🇳", "🤦🏻‍♀️", "🧧", "🐼", "☕", "📦"]);
+
+let newest = 0; // id of the last line drawn
+let lastStamp = 0;
+let hasMenu = true; // whether the menu bar, not the text field, is up
+let menuPrint = "";
+
+export const lastId = () => newest;
+
+export function setUp(onOpen) {
+  open = onOpen;
+  byId("compose").onsubmit = (event) => { event.preventDefault(); write(); };
+  const text = byId("text");
+  text.oninput = () => grow(text);
+  text.onkeydown = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      write();
+    }
+  };
+  byId("to-menu").onclick = () => { hasMenu = true; bars(); };
+  byId("emoji").onclick = () => panel("emoji", emojis);
+  byId("picture").onclick = () => panel("picture", pictures);
+  byId("chat-more").onclick = actions;
+  grow(text);
+}
+
+let open = () => {};
+
+function grow(text) {
+  text.style.height = "auto";
+  text.style.height = `${Math.min(text.scrollHeight, 96)}px`;
+  byId("send").disabled = !text.value.trim();
+}
+
+async function deed(name, body) {
+  return attempt(() => send(`/control/people/${store.person.id}/${name}`, body));
+}
+
+async function write(given, menuId) {
+  const text = given ?? byId("text").value.trim();
+  if (!text || !store.person) return;
+  const body = { account: store.address, text };
+  if (menuId) body.menu_id = String(menuId);
+  if (await deed("say", body)) {
+    if (given === undefined) {
+      byId("text").value = "";
+      grow(byId("text"));
+    }
+  }
+}
+
+// -- opening a chat
+
+export function clear() {
+  newest = 0;
+  lastStamp = 0;
+  byId("chat").replaceChildren();
+  hasMenu = Boolean(official(store.address)?.menu);
+  closePanel();
+  menuPrint = "";
+}
+
+export function draw() {
+  drawTabs();
+  const name = official(store.address)?.name || kfAccount(store.address)?.name || colleague(store.address)?.name;
+  byId("chat-name").textContent = store.person ? name || "选择一个账号" : "选择一个人";
+  byId("chat-note").textContent = store.person ? note() : "左边是这个世界里的人";
+  byId("chat-more").hidden = !store.person;
+  drawCover();
+  bars();
+  drawAllowance();
+}
+
+function note() {
+  const account = official(store.address);
+  if (account) return `${KINDS[account.kind]} · ${store.person.name}的手机`;
+  if (kfAccount(store.address)) return `微信客服 · ${store.person.name}的手机`;
+  const friend = friendship(store.address);
+  if (!friend) return "已不是好友";
+  return `${colleague(store.address)?.position || "同事"} · 企业微信${friend.is_confirmed ? "" : " · 等待确认"}`;
+}
+
+function drawTabs() {
+  const tabs = store.person ? chats().map((one) => el(
+    "button", {
+      type: "button", role: "tab", "data-address": one.address,
+      "aria-selected": one.address === store.address, onclick: () => open(one.address),
+    }, one.name, el("small", {}, one.kind))) : [];
+  tabs.forEach((tab) => tab.classList.toggle("new",
+    tab.dataset.address !== store.address && isNew(tab.dataset.address)));
+  if (store.person) tabs.push(el("button.plus", { type: "button", onclick: () => askColleague() }, "＋ 加同事"));
+  const print = tabs.map((tab) => tab.outerHTML).join("");
+  if (byId("tabs").print === print) return;
+  byId("tabs").print = print;
+  byId("tabs").replaceChildren(...tabs);
+}
+
+function drawCover() {
+  const cover = byId("cover");
+  const account = official(store.address);
+  const isStranger = store.person && account && !follow(store.address)?.subscribed;
+  const isPast = store.person && colleague(store.address) && !friendship(store.address);
+  // Who unfollowed or was deleted keeps the old chat on the screen.
+  const print = `${isStranger} ${isPast} ${store.person?.id} ${store.address} ${newest > 0}`;
+  if (cover.print === print) return;
+  cover.print = print;
+  cover.hidden = !((isStranger || isPast || !store.person) && newest === 0);
+  if (cover.hidden) return;
+  if (!store.person) {
+    cover.replaceChildren(el("p", {}, "从左边选择一个人，或新建一个人。"));
+  } else if (account) {
+    cover.replaceChildren(
+      face(account.name, account.slug), el("h3", {}, account.name),
+      el("p", {}, `${KINDS[account.kind]} · ${account.gh_id}`),
+      el("button.primary", { type: "button", onclick: () => deed("follow", { account: store.address }) }, "关注公众号"),
+      el("button.quiet", { type: "button", onclick: () => askScene() }, "扫带参数的二维码关注"));
+  } else {
+    cover.replaceChildren(el("p", {}, "已经不是好友了。"));
+  }
+}
+
+// -- lines
+
+export function add(messages) {
+  const chat = byId("chat");
+  const isAtEnd = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 80;
+  for (const message of messages) {
+    if (message.id <= newest) continue;
+    newest = message.id;
+    if (Math.abs(message.at - lastStamp) > 300) {
+      chat.append(el("div.stamp", { title: fullText(message.at) }, stampText(message.at, store.now)));
+      lastStamp = message.at;
+    }
+    chat.append(message.sender === "system" ? notice(message) : line(message));
+  }
+  if (messages.length && isAtEnd) chat.scrollTop = chat.scrollHeight;
+  markSeen();
+}
+
+function notice(message) {
+  const box = el("div.note", { title: fullText(message.at) }, `${clockText(message.at)} ${message.text}`);
+  if (message.type === "notice") box.classList.add("alarm");
+  return box;
+}
+
+function line(message) {
+  const isMine = message.sender === "person";
+  const name = isMine ? store.person.name : byId("chat-name").textContent;
+  return el(`div.line.${message.sender}`, { "data-id": message.id },
+    face(name, isMine ? store.person.id : store.address),
+    el("div.says", {}, bubble(message),
+      el("time.when", { title: fullText(message.at) },
+        clockText(message.at) + (message.extra.welcome ? " 欢迎语" : "") +
+        (message.extra.servicer ? ` ${message.extra.servicer}` : ""))));
+}
+
+function bubble(message) {
+  const { type, text, extra } = message;
+  if (type === "image" && extra.url)
+    return el("div.bubble.bare", {}, el("img", { src: extra.url, alt: text, onload: keepEnd }));
+  if (type === "news") return card(extra.article.title, extra.article.description, extra.article.url, extra.article.picurl);
+  if (["link", "miniprogram", "miniprogrampage", "location"].includes(type))
+    return card(text, extra.content?.desc || extra.content?.address || type, extra.content?.url);
+  if (type === "msgmenu") return choices(text, extra.list || extra.content?.list || [], extra.tail || extra.content?.tail_content);
+  if (type === "voice") return el("div.bubble", {}, "🔊 语音");
+  if (extra.url) return el("div.bubble", {}, el("a", { href: extra.url, target: "_blank", rel: "noopener" }, text || "[文件]"));
+  return el("div.bubble", {}, ...linked(text || `[${type}]`));
+}
+
+function keepEnd() {
+  const chat = byId("chat");
+  if (chat.scrollHeight - chat.scrollTop - chat.clientHeight < 320) chat.scrollTop = chat.scrollHeight;
+}
+
+function linked(text) {
+  return text.split(/(https?:\/\/[^\s<>"'，。；）]+)/).map((part, index) =>
+    index % 2 ? el("a", { href: part, target: "_blank", rel: "noopener" }, part) : part);
+}
+
+function card(title, under, url, picture) {
+  const isWeb = /^https?:/.test(url || "");
+  return el("div.bubble.bare", {}, el("a.card", isWeb ? { href: url, target: "_blank", rel: "noopener" } : {},
+    el("b", {}, title || "链接"), el("span", {}, under || ""),
+    /^https?:/.test(picture || "") ? el("img", { src: picture, alt: "" }) : null));
+}
+
+function choices(head, items, tail) {
+  return el("div.bubble", {}, head, el("div.choices", {},
+    ...items.map((item) => {
+      const content = item.content ?? item.click?.content ?? item.view?.content ?? "";
+      return el("button", { type: "button", onclick: () => write(String(content), item.id ?? item.click?.id) }, String(content));
+    })), tail || "");
+}
+
+// -- bars under the chat
+
+function bars() {
+  const account = official(store.address);
+  const canWrite = Boolean(store.person && (account ? follow(store.address)?.subscribed
+    : kfAccount(store.address) || friendship(store.address)));
+  const menu = canWrite && account?.menu;
+  byId("menu").hidden = !(menu && hasMenu);
+  byId("compose").hidden = !canWrite || Boolean(menu && hasMenu);
+  byId("to-menu").hidden = !menu;
+  byId("picture").hidden = Boolean(colleague(store.address));
+  if (!canWrite || (menu && hasMenu)) closePanel();
+  const print = JSON.stringify(menu || null);
+  if (menu && print !== menuPrint) {
+    menuPrint = print;
+    byId("menu").replaceChildren(swap(), ...menu.button.map(topButton));
+  }
+}
+
+function swap() {
+  const box = el("div.swap", {}, el("button", { type: "button", "aria-label": "写消息", title: "切换到输入",
+    onclick: () => { hasMenu = false; bars(); byId("text").focus(); } }));
+  box.firstChild.innerHTML = '<svg viewBox="0 0 24 24"><rect x="2" y="5" width="20" height="14" rx="2"/><path d="M6 9h.5M10 9h.5M14 9h.5M18 9h.5M6 12h.5M10 12h.5M14 12h.5M18 12h.5M8 15.5h8"/></svg>';
+  return box;
+}
+
+function topButton(button) {
+  const holder = el("div");
+  const subs = button.sub_button?.length ? button.sub_button : null;
+  holder.append(el("button", { type: "button", onclick: () => {
+    const wasOpen = holder.querySelector(".sub");
+    document.querySelectorAll(".sub").forEach((one) => one.remove());
+    if (!subs) return tap(button);
+    if (!wasOpen) holder.append(el("div.sub", {}, ...subs.map((sub) =>
+      el("button", { type: "button", onclick: () => { holder.querySelector(".sub").remove(); tap(sub); } }, sub.name))));
+  } }, subs ? `≡ ${button.name}` : button.name));
+  return holder;
+}
+
+function tap(button) {
+  const key = button.key || button.url || button.pagepath;
+  if (key) deed("tap", { account: store.address, key });
+}
+
+function closePanel() {
+  byId("panel").hidden = true;
+  byId("panel").kind = "";
+}
+
+function panel(kind, make) {
+  const box = byId("panel");
+  if (box.kind === kind) return closePanel();
+  box.kind = kind;
+  box.hidden = false;
+  box.replaceChildren(make());
+}
+
+function emojis() {
+  const text = byId("text");
+  return el("div.emojis", {}, ...EMOJIS.map((one) => el("button", { type: "button", onclick: () => {
+    text.setRangeText(one, text.selectionStart, text.selectionEnd, "end");
+    text.dispatchEvent(new Event("input"));
+    text.focus();
+  } }, one)));
+}
+
+function pictures() {
+  const file = el("input", { type: "file", accept: "image/jpeg,image/png,image/gif", hidden: true, onchange: () => {
+    const reader = new FileReader();
+    reader.onload = () => picture({ image: reader.result });
+    if (file.files[0]) reader.readAsDataURL(file.files[0]);
+  } });
+  const samples = ["1-forest", "2-bottle", "3-gift", "4-receipt"];
+  const names = ["树林", "香氛", "礼盒", "小票"];
+  return el("div.pictures", {}, ...samples.map((name, number) =>
+    el("button", { type: "button", title: names[number], onclick: () => picture({ sample: number }) },
+      el("img", { src: `/static/sandbox/samples/${name}.jpg`, alt: names[number] }))),
+  el("button.upload", { type: "button", onclick: () => file.click() }, "从电脑选一张"), file);
+}
+
+async function picture(body) {
+  closePanel();
+  await deed("picture", { account: store.address, ...body });
+}
+
+const TRIGGERS = { message: "消息", click: "点菜单", follow: "关注", scan: "扫码" };
+
+export function drawAllowance(grants = []) {
+  const box = byId("allowance");
+  byId("phone-time").textContent = shortText(store.now);
+  if (!store.person || !official(store.address)) return box.replaceChildren();
+  if (!follow(store.address)?.subscribed) return box.replaceChildren("未关注：账号不能发客服消息");
+  if (!grants.length) return box.replaceChildren("账号此刻不能发客服消息（窗口已关）");
+  return box.replaceChildren("账号还可发：", ...grants.flatMap((grant, index) => [
+    index ? "；" : "", el("b", {}, `${grant.left} 条`),
+    `（${TRIGGERS[grant.trigger] || grant.trigger}，余 ${spanText(grant.expires_at - store.now)}）`]));
+}
