@@ -7,8 +7,24 @@ and must survive the database being away.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "privatedomain.settings")
-application = get_wsgi_application()
+console = get_wsgi_application()
+
+from wechat import callbacks  # noqa: E402  (needs the settings)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+def application(
+    environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """The console, and the callbacks of the platforms in front of it."""
+    if environ.get("PATH_INFO", "").startswith(callbacks.PREFIX):
+        return callbacks.application(environ, start_response)
+    return console(environ, start_response)

@@ -7,3 +7,8 @@ from django.utils.translation import gettext_lazy as _
 class WechatConfig(AppConfig):
     name = "wechat"
     verbose_name = _("Wechat")
+
+    def ready(self) -> None:
+        from wechat import intake
+
+        intake.register()

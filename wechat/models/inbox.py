@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,10 +16,11 @@ class InboundEventQuerySet(models.QuerySet["InboundEvent"]):
         apps = App.objects.filter(account__in=Account.objects.visible_to(staff))
         return self.filter(app__in=apps)
 
-    def due(self, now: datetime | None = None) -> InboundEventQuerySet:
-        return self.filter(
-            state=InboundEvent.State.NEW, next_at__lte=now or timezone.now()
-        )
+    def waiting(self) -> InboundEventQuerySet:
+        return self.filter(state=InboundEvent.State.NEW)
+
+    def dead(self) -> InboundEventQuerySet:
+        return self.filter(state=InboundEvent.State.DEAD)
 
 
 class InboundEvent(models.Model):
@@ -29,13 +28,17 @@ class InboundEvent(models.Model):
 
     `kind`: "mp.message.text", "mp.event.subscribe",
     "wecom.event.change_external_contact.add_external_contact", "kf.message.text",
-    "kf.event.enter_session", "json", …: lower case, platform first. `subject` is the
-    openid or external_userid it is about: events of one subject run one after another.
+    "kf.servicer.text" (a colleague wrote in the WeCom client), "kf.event.enter_session",
+    "json", …: lower case, platform first. `subject` is the openid or external_userid it
+    is about: events of one subject run one after another, in the order of `id`.
+
+    new → done | ignored (no handler for the kind) | dead (failed too often). Whoever
+    works on a row holds its lock, so there is no state in between: a killed worker
+    leaves it `new`.
     """
 
     class State(models.TextChoices):
         NEW = "new", _("New")
-        PROCESSING = "processing", _("Processing")
         DONE = "done", _("Done")
         IGNORED = "ignored", _("Ignored")
         DEAD = "dead", _("Dead")
@@ -56,8 +59,6 @@ class InboundEvent(models.Model):
     )
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     next_at = models.DateTimeField(_("next try at"), default=timezone.now)
-    owner = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     handled_at = models.DateTimeField(_("handled at"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
     hint = models.CharField(_("hint"), max_length=60, blank=True)
@@ -75,16 +76,32 @@ class InboundEvent(models.Model):
             )
         ]
         indexes = [
+            # The queue: small, because only what waits is in it.
             models.Index(
-                fields=["next_at", "id"],
-                condition=models.Q(state__in=["new", "processing"]),
-                name="wechat_inbound_due",
+                fields=["id"],
+                condition=models.Q(state="new"),
+                include=["next_at"],
+                name="wechat_inbound_waiting",
             ),
-            models.Index(fields=["state", "-id"], name="wechat_inbound_state"),
+            models.Index(
+                fields=["app", "subject", "id"],
+                condition=models.Q(state="new"),
+                name="wechat_inbound_in_order",
+            ),
+            models.Index(
+                fields=["state", "-id"],
+                condition=models.Q(state__in=["dead", "ignored"]),
+                name="wechat_inbound_state",
+            ),
             models.Index(
                 fields=["app", "subject", "id"], name="wechat_inbound_subject"
             ),
-            models.Index(fields=["received_at"], name="wechat_inbound_received"),
+            # Retention looks for bodies, not for the rows that outlive them.
+            models.Index(
+                fields=["received_at"],
+                condition=~models.Q(body=b""),
+                name="wechat_inbound_received",
+            ),
         ]
 
     def __str__(self) -> str:
