@@ -33,6 +33,11 @@ class Instance(models.Model):
     class Meta:
         verbose_name = _("instance")
         verbose_name_plural = _("instances")
+        permissions = [
+            ("view_health", _("Can see the health of the system")),
+            ("rotate_field_keys", _("Can rotate the keys of encrypted fields")),
+            ("release_sending", _("Can release held sending")),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(pk=1), name="core_instance_one")
         ]

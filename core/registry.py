@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.functional import Promise
 
 Text = str | Promise
@@ -27,12 +28,16 @@ class HealthResult:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """`required` ones decide /readyz; the others are only shown."""
+    """`required` ones decide /readyz; the others are only shown.
+
+    `advice`: what an administrator does when it is not well.
+    """
 
     name: str
     label: Text
     check: Callable[[], HealthResult]
     required: bool = False
+    advice: Text = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class HomeTile:
 
 @dataclass(frozen=True)
 class NavItem:
-    """A line of the side bar."""
+    """A line of the side bar; `group` is one of core.navigation's."""
 
     group: Text
     title: Text
@@ -76,6 +81,9 @@ class PeriodicTask:
 health_checks: list[HealthCheck] = []
 home_tiles: list[HomeTile] = []
 nav_items: list[NavItem] = []
+# Pages of our own inside the admin site: (route below /admin/, view, url name). The site
+# asks for the log-in; the view itself checks the permission.
+site_urls: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
 periodic_tasks: list[PeriodicTask] = []
 # Run by `sync_builtin_data` after every migration; each must be safe to repeat.
 builtin_data: list[Callable[[], None]] = []

@@ -1,7 +1,108 @@
 """The one admin site all pages live in."""
 
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.views import PasswordChangeView
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
+
+from core import search
+from core.registry import site_urls
 
 
 class ConsoleSite(UnfoldAdminSite):
-    """Admin site with the console's home, navigation and language switch."""
+    """Admin site with the console's home, navigation, search and language switch."""
+
+    def get_urls(self) -> list[URLPattern]:
+        # "r/<type>/<id>/" redirects to any row there is: it tells that it exists.
+        return [
+            url
+            for url in super().get_urls()
+            if getattr(url, "name", "") != "view_on_site"
+        ]
+
+    def extra_urls(self) -> list[URLPattern]:
+        from privatedomain import health_page, home
+
+        own = [
+            path("health/", self.admin_view(health_page.health), name="health"),
+            path(
+                "health/parts/",
+                self.admin_view(health_page.parts),
+                name="health_parts",
+            ),
+            path("home/tiles/", self.admin_view(home.tiles), name="home_tiles"),
+        ]
+        for route, view, name in site_urls:
+            own.append(path(route, self.admin_view(view), name=name))
+        return own
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        from privatedomain import home
+
+        return home.home(request)
+
+    def search(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        started = time.monotonic()
+        term = request.GET.get("s", "")
+        if not term.strip():
+            return HttpResponse()
+        found = search.find(
+            request, term, site=self, menu=self.get_sidebar_list(request)
+        )
+        paginator = Paginator(found, 100)
+        page = paginator.get_page(request.GET.get("page"))
+        is_palette = "extended" in request.GET
+        return TemplateResponse(
+            request,
+            "unfold/helpers/command_results.html"
+            if is_palette
+            else "unfold/helpers/search_results.html",
+            {
+                "page_obj": paginator,
+                "results": page,
+                "page_counter": page.start_index() - 1 if found else 0,
+                "execution_time": time.monotonic() - started,
+                "command_show_history": False,
+            },
+            headers={"HX-Trigger": "search"},
+        )
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        from staff.forms import OwnPasswordForm
+
+        request.current_app = self.name
+        return _PasswordChange.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse(f"{self.name}:index"),
+            template_name="registration/password_change_form.html",
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )(request)
+
+
+class _PasswordChange(PasswordChangeView):
+    """The form writes the password and ends the other sessions (staff.accounts)."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        form.save(keep_session=self.request.session.session_key)
+        update_session_auth_hash(self.request, form.user)
+        messages.success(
+            self.request, _("Your password was changed; other sessions were ended.")
+        )
+        return HttpResponseRedirect(self.get_success_url())

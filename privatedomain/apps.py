@@ -16,7 +16,9 @@ class PrivatedomainConfig(AppConfig):
     name = "privatedomain"
 
     def ready(self) -> None:
-        from privatedomain import health, heartbeats
+        from privatedomain import health, health_page, heartbeats, pages
 
         health.register()
         heartbeats.register()
+        health_page.register()
+        pages.register()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -94,10 +96,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "staff.middleware.LanguageMiddleware",
+    "staff.middleware.SessionMiddleware",
+    "staff.middleware.FirstPasswordMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -241,7 +245,11 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_IPWARE_PROXY_COUNT = env_int("TRUSTED_PROXIES", 0) or None
+AXES_CLIENT_IP_CALLABLE = "staff.lockout.client_ip"
+AXES_LOCKOUT_CALLABLE = "staff.lockout.response"
+AXES_VERBOSE = False
+# How many proxies of our own stand in front of the web process.
+TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)
 LOGIN_URL = "admin:login"
 
 _COOKIE_PREFIX = f"{'__Host-' if IS_HTTPS else ''}pd-{INSTANCE}"
@@ -251,12 +259,16 @@ LANGUAGE_COOKIE_NAME = f"{_COOKIE_PREFIX}-language"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# A session ends after a working day whatever happens, and after two hours in which
+# nobody did anything: an agent's page refreshes itself (X-Background) and must not keep
+# an abandoned desk signed in, yet a lunch break should not cost the draft of a reply.
+SESSION_ABSOLUTE_SECONDS = SESSION_COOKIE_AGE = 12 * 3600
+SESSION_IDLE_SECONDS = 2 * 3600
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^readyz$"]  # probes ask the process itself
 SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env_int("TRUSTED_PROXIES", 0) else None
+    ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 )
 SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
@@ -350,6 +362,55 @@ LOGGING = {
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("Private-domain console"),
     "SITE_HEADER": _("Private-domain console"),
+    "SITE_URL": None,
+    "SITE_ICON": lambda request: static("img/mark.svg"),
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "sizes": "any",
+            "href": lambda request: static("img/mark.svg"),
+        }
+    ],
+    "STYLES": [lambda request: static("build/console.css")],
+    "SCRIPTS": [lambda request: static("js/console.js")],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "SHOW_LANGUAGES": True,
+    "LANGUAGES": {"action": lambda request: reverse("admin:language")},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("My account"), "link": lambda request: reverse("admin:me")},
+            {
+                "title": _("Change password"),
+                "link": lambda request: reverse("admin:password_change"),
+            },
+        ]
+    },
+    "BORDER_RADIUS": "5px",
+    "LOGIN": {"form": "staff.forms.LoginForm"},
+    "COMMAND": {"search_models": True, "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": "privatedomain.navigation.sidebar",
+    },
+    "COLORS": {
+        # One accent: a calm teal, dark enough for white text at 600 (5.3 : 1).
+        "primary": {
+            "50": "oklch(98.4% .014 186)",
+            "100": "oklch(95.3% .035 186)",
+            "200": "oklch(90.5% .06 186)",
+            "300": "oklch(84% .085 186)",
+            "400": "oklch(74% .1 186)",
+            "500": "oklch(63% .1 186)",
+            "600": "oklch(51% .088 188)",
+            "700": "oklch(45% .078 189)",
+            "800": "oklch(39% .066 190)",
+            "900": "oklch(34% .055 190)",
+            "950": "oklch(25% .042 192)",
+        },
+    },
 }

@@ -91,14 +91,18 @@ def create_staff(
     return person, password
 
 
+def open_sessions(person: Staff) -> list[str]:
+    """Keys of the person's sessions that still hold."""
+    return [
+        session.session_key
+        for session in Session.objects.filter(expire_date__gt=timezone.now())
+        if session.get_decoded().get("_auth_user_id") == str(person.pk)
+    ]
+
+
 def end_sessions(person: Staff, *, keep: str | None = None) -> int:
     """Log the person out everywhere, but in the session `keep`; returns how many."""
-    ended = [
-        session.session_key
-        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator()
-        if session.get_decoded().get("_auth_user_id") == str(person.pk)
-        and session.session_key != keep
-    ]
+    ended = [key for key in open_sessions(person) if key != keep]
     Session.objects.filter(session_key__in=ended).delete()
     # Open sockets of this person look at their session again and close.
     live.notify(f"staff.{person.pk}", session="ended")

@@ -7,3 +7,15 @@ from django.utils.translation import gettext_lazy as _
 class StaffConfig(AppConfig):
     name = "staff"
     verbose_name = _("Staff")
+
+    def ready(self) -> None:
+        from core.registry import site_urls
+        from staff import pages
+
+        site_urls.extend(
+            [
+                ("me/", pages.me, "me"),
+                ("me/language/", pages.language, "language"),
+                ("me/sessions/end/", pages.end_other_sessions, "end_other_sessions"),
+            ]
+        )

@@ -98,6 +98,12 @@ class OrgUnit(models.Model):
                 path=path, controller_id=controller_id
             )
 
+    def line(self) -> list[OrgUnit]:
+        """The unit and those above it, the brand first."""
+        keys = [int(key) for key in self.path.strip("/").split("/") if key]
+        found = OrgUnit.objects.in_bulk(keys)
+        return [found[key] for key in keys if key in found]
+
 
 class StaffQuerySet(models.QuerySet["Staff"]):
     def visible_to(self, staff: Staff) -> StaffQuerySet:

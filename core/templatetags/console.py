@@ -10,9 +10,20 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_lazy, pgettext
 
 register = template.Library()
+
+FIGURE_NAMES = {
+    "age_seconds": gettext_lazy("age (s)"),
+    "oldest_seconds": gettext_lazy("oldest (s)"),
+    "free_gb": gettext_lazy("free (GB)"),
+    "depth": gettext_lazy("waiting"),
+    "waiting": gettext_lazy("waiting"),
+    "count": gettext_lazy("count"),
+    "dead": gettext_lazy("dead"),
+    "unknown": gettext_lazy("unknown"),
+}
 
 SHAPES = {
     "good": "●",
@@ -33,6 +44,31 @@ def moment(value: datetime | None) -> str:
     same_year = local.year == timezone.localtime().year
     date = local.strftime("%m-%d" if same_year else "%Y-%m-%d")
     return f"{date} {day} {local:%H:%M}"
+
+
+@register.filter
+def clock(value: datetime) -> str:
+    """10:05:31, for "as of"."""
+    return f"{timezone.localtime(value):%H:%M:%S}"
+
+
+@register.filter
+def grouped(value: int) -> str:
+    """12,408."""
+    return f"{value:,}"
+
+
+@register.filter
+def figure(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+@register.filter
+def figure_name(name: str) -> str:
+    """The words of a health figure's key ("age_seconds")."""
+    return FIGURE_NAMES.get(name, name.replace("_", " "))  # type: ignore[return-value]
 
 
 @register.simple_tag

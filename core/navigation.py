@@ -1,0 +1,21 @@
+"""The groups of the side bar, in their order. Apps put their NavItems under these."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+HOME = _("Home")
+SERVICE = _("Customer service")
+MEMBERS = _("Members")
+CONTENT = _("Content")
+ACCOUNTS = _("Accounts and gateway")
+SYSTEM = _("System")
+
+ORDER = (SERVICE, MEMBERS, CONTENT, ACCOUNTS, SYSTEM)
+# Where the changelists of an app's models go.
+OF_APP = {
+    "service": SERVICE,
+    "crm": MEMBERS,
+    "content": CONTENT,
+    "wechat": ACCOUNTS,
+}
