@@ -66,7 +66,7 @@ ALLOWED_HOSTS = [h for h in env("ALLOWED_HOSTS").split(",") if h] or [
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the site is ours
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "privatedomain.apps.AdminConfig",
@@ -251,6 +251,7 @@ AXES_VERBOSE = False
 # How many proxies of our own stand in front of the web process.
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0)
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 _COOKIE_PREFIX = f"{'__Host-' if IS_HTTPS else ''}pd-{INSTANCE}"
 SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}-session"
