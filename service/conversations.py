@@ -116,7 +116,7 @@ def unfinished_of(
 ) -> Conversation | None:
     rows = Conversation.objects.unfinished().filter(app=app, member=member)
     if lock:
-        rows = rows.select_for_update(no_key=True, of=("self",))
+        return rows.select_for_update(no_key=True).first()
     return rows.select_related("app", "queue").first()
 
 
@@ -535,11 +535,12 @@ def _rules(actor: Staff) -> bool:
 
 
 def _locked(conversation: Conversation) -> Conversation:
-    return (
-        Conversation.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("app__account", "assignee", "member", "queue")
-        .get(pk=conversation.pk)
-    )
+    """The row as it is once the lock is ours.
+
+    No joins: after a wait PostgreSQL re-reads the locked row only, so a joined assignee
+    would still be the one of before, and the loser of a claim would see nobody.
+    """
+    return Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
 
 
 def _must_be_unfinished(conversation: Conversation) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import AppError
+from core.errors import AppError, BadInput, NotAllowed
 
 if TYPE_CHECKING:
     from staff.models import Staff
 
 
 class AlreadyClaimed(AppError):
-    """Somebody has the conversation. extra: holder (name), holder_id."""
+    """Somebody has the conversation. extra: holder (user name), name."""
 
     code = "conversation_taken"
     message = _("Somebody else has this conversation.")
@@ -22,7 +22,7 @@ class AlreadyClaimed(AppError):
     @classmethod
     def by(cls, holder: Staff) -> AlreadyClaimed:
         text = _t("%(name)s has this conversation.") % {"name": holder}
-        return cls(text, holder=str(holder), holder_id=holder.pk)
+        return cls(text, holder=holder.username, name=str(holder))
 
 
 class AtCapacity(AppError):
@@ -53,7 +53,7 @@ class NotClaimed(AppError):
 
 
 class NotHolder(AppError):
-    """Only who has the conversation may do this. extra: holder, holder_id."""
+    """Only who has the conversation may do this. extra: holder (user name), name."""
 
     code = "not_holder"
     message = _("Only who has the conversation may do this.")
@@ -61,10 +61,10 @@ class NotHolder(AppError):
     @classmethod
     def but(cls, holder: Staff) -> NotHolder:
         text = _t("%(name)s has this conversation and answers here.") % {"name": holder}
-        return cls(text, holder=str(holder), holder_id=holder.pk)
+        return cls(text, holder=holder.username, name=str(holder))
 
 
-class NotYourQueue(AppError):
+class NotYourQueue(NotAllowed):
     code = "not_your_queue"
     message = _("You are not among the agents of this queue.")
 
@@ -106,7 +106,7 @@ class NotReachable(AppError):
     message = _("The customer no longer follows the account and can't be reached.")
 
 
-class BadReply(AppError):
+class BadReply(BadInput):
     """The answer itself can't be sent. codes: empty_reply, text_too_long, bad_picture."""
 
     code = "bad_reply"

@@ -1,66 +1,20 @@
-"""What the API takes: JSON of bounded size, known keys only, values of the right type."""
+"""What the API takes: known keys only, values of the right type."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from io import BytesIO
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser, JSONParser
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 
-from core.rest.errors import BodyTooLarge
 from core.rest.pages import BY_ID, BY_MOMENT
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_PAGE_SIZE = 200
 DEFAULT_PAGE_SIZE = 50
 PRINTABLE = r"^[^\x00-\x1f\x7f]+\Z"
-
-
-class BoundedJSONParser(JSONParser):
-    """JSON in UTF-8, at most MAX_BODY_BYTES. Raises ParseError, BodyTooLarge."""
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        body = stream.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge
-        try:
-            # A charset in the content type is not asked: JSON is UTF-8 (RFC 8259).
-            return super().parse(BytesIO(body), media_type, {"encoding": "utf-8"})
-        except RecursionError as error:
-            raise ParseError(_("The JSON is nested too deeply.")) from error
-
-
-class AlwaysJSON(BaseContentNegotiation):
-    """Answer JSON whatever `Accept` says; the body must still be of a known type."""
-
-    def select_parser(
-        self, request: Request, parsers: Iterable[BaseParser]
-    ) -> BaseParser | None:
-        wanted = (request.content_type or "").partition(";")[0].strip().lower()
-        return next((each for each in parsers if each.media_type == wanted), None)
-
-    def select_renderer(
-        self,
-        request: Request,
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,
-    ) -> tuple[BaseRenderer, str]:
-        renderer = next(iter(renderers))
-        return renderer, renderer.media_type
 
 
 class StrictSerializer(serializers.Serializer[Any]):

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.models import Event, Identity, Member
 from service.models import Conversation, Message, Queue
 from staff import tokens
 from staff.models import OrgUnit, Staff
-from wechat.models import Account, App, InboundEvent, OutboundMessage
+from wechat.models import Account, App, InboundEvent, OutboundMessage, ReplyWindow
 
 NOON = datetime(2026, 11, 1, 4, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -100,6 +101,17 @@ class Side:
                 "waiting_since": NOON,
                 **fields,
             }
+        )
+
+    def open_window(self, conversation: Conversation, allowed: int = 5) -> None:
+        now = timezone.now()
+        ReplyWindow.objects.create(
+            app=self.app,
+            recipient=conversation.recipient,
+            trigger=ReplyWindow.Trigger.MESSAGE,
+            opened_at=now,
+            closes_at=now + timedelta(hours=48),
+            allowed=allowed,
         )
 
     def said(self, conversation: Conversation, **fields: Any) -> Message:
