@@ -9,6 +9,8 @@ class WechatConfig(AppConfig):
     verbose_name = _("Wechat")
 
     def ready(self) -> None:
-        from wechat import intake
+        from wechat import intake, outgoing
 
+        # Windows are open before anybody further up wants to answer.
+        outgoing.register()
         intake.register()

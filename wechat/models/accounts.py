@@ -207,6 +207,15 @@ class AccessToken(models.Model):
     refresh_until = models.DateTimeField(null=True, blank=True)
     refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True)
     last_error = models.CharField(_("last error"), max_length=300, blank=True)
+    last_errcode = models.IntegerField(null=True, blank=True)
+    # When a new one was last asked for because the platform refused this one.
+    renewed_at = models.DateTimeField(_("renewed at"), null=True, blank=True)
+    # The platform gave the very token it had refused: force a new one next time.
+    is_suspect = models.BooleanField(default=False)
+    # When a token died early although we had not asked for another one.
+    foreign_refresh_at = models.DateTimeField(
+        _("refreshed by another system at"), null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("access token")
@@ -329,9 +338,9 @@ class QuotaUse(models.Model):
 class ReplyWindow(models.Model):
     """What the platform still lets us say to one person through one app.
 
-    One row per trigger kind; each new trigger opens it anew. Times are ours; the
-    platform's clock is applied when the row is written
-    (contract: customer-service messages, 5 per 48 h, 3 per minute).
+    One row per trigger kind; each new trigger opens it anew. Times are the platform's
+    (wechat.clock), and counts come from wechat.limits. Read them through
+    wechat.windows.allowance, which answers in our time.
     """
 
     class Trigger(models.TextChoices):

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import Staff
 from wechat.models.accounts import Account, App
+from wechat.reasons import explain
 
 
 class OutboundBatch(models.Model):
@@ -112,7 +113,10 @@ class OutboundMessage(models.Model):
     next_at = models.DateTimeField(_("next try at"), default=timezone.now)
     # After this moment sending makes no sense (a welcome lives 20 s).
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    # The reply window the message took its place in, and which opening of it.
     window = models.CharField(max_length=8, blank=True)
+    window_opened_at = models.DateTimeField(null=True, blank=True)
+    quota_period = models.CharField(max_length=20, blank=True)
     remote_id = models.CharField(_("platform id"), max_length=64, blank=True)
     reason_code = models.CharField(_("reason code"), max_length=40, blank=True)
     reason = models.CharField(_("reason"), max_length=300, blank=True)
@@ -153,6 +157,25 @@ class OutboundMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} #{self.pk}"
+
+    @property
+    def reason_text(self) -> str:
+        """Why it stands where it stands, in the reader's language; "" without a reason.
+
+        A veto's own words are stored as they were said.
+        """
+        known, _advice = explain(
+            self.reason_code, is_wecom=self.channel == self.Channel.WECOM_WELCOME
+        )
+        return str(known) or self.reason
+
+    @property
+    def advice_text(self) -> str:
+        """What can be done about it, "" when nothing."""
+        _known, advice = explain(
+            self.reason_code, is_wecom=self.channel == self.Channel.WECOM_WELCOME
+        )
+        return str(advice)
 
 
 class Attempt(models.Model):

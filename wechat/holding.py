@@ -1,0 +1,68 @@
+"""Holding an app's sending, with the reason and until when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from core import audit
+from staff.models import Staff
+from wechat.models import App
+
+
+def free_apps(now: datetime | None = None) -> Q:
+    """Filter of OutboundMessage: rows whose app and account may send now."""
+    over = Q(app__held_reason="") | Q(app__held_until__lte=now or timezone.now())
+    return over & Q(app__is_active=True, app__account__state="live")
+
+
+def is_held(app: App, now: datetime | None = None) -> bool:
+    if not app.held_reason:
+        return False
+    return app.held_until is None or app.held_until > (now or timezone.now())
+
+
+def hold(app: App, code: str, until: datetime | None) -> None:
+    """Stop sending through `app`; `until` None: until somebody releases it.
+
+    A shorter hold never replaces a longer one that still runs.
+    """
+    rows = App.objects.filter(pk=app.pk)
+    if until is not None:
+        now = timezone.now()
+        rows = rows.filter(
+            Q(held_reason="") | Q(held_until__lte=now) | Q(held_until__lt=until)
+        )
+    if rows.update(held_reason=code[:60], held_until=until):
+        app.held_reason, app.held_until = code[:60], until
+
+
+def release(app: App, *, actor: Staff, reason: str = "") -> bool:
+    """Let the app send again; False when it was not held."""
+    code = app.held_reason
+    if (
+        not App.objects.filter(pk=app.pk)
+        .exclude(held_reason="")
+        .update(held_reason="", held_until=None)
+    ):
+        return False
+    app.held_reason, app.held_until = "", None
+    audit.record(
+        "wechat.app.released",
+        app,
+        actor=actor,
+        before={"held_reason": code},
+        reason=reason,
+        label=str(app),
+    )
+    return True
+
+
+def heal(app: App, checked_code: str = "") -> None:
+    """A probe just worked: an open-ended hold of the same cause is over."""
+    rows = App.objects.filter(pk=app.pk, held_until=None)
+    if checked_code:
+        rows = rows.filter(held_reason=checked_code)
+    rows.exclude(held_reason="").update(held_reason="", held_until=F("held_until"))

@@ -1,0 +1,58 @@
+"""Planning what to say: one row per right to send, in the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from core import doorbell
+from core.crash import crash_point
+from staff.models import Staff
+from wechat.models import App, OutboundMessage
+from wechat.tasks import drain_bulk, drain_outbox
+
+
+def plan(
+    *,
+    app: App,
+    channel: str,
+    recipient: str,
+    kind: str,
+    payload: dict[str, Any],
+    dedupe_key: str,
+    purpose: str,
+    reference: str = "",
+    actor: Staff,
+    expires_at: datetime | None = None,
+    lane: str = OutboundMessage.Lane.REALTIME,
+) -> OutboundMessage:
+    """Plan one message to `recipient` (openid or external_userid) and ring for it.
+
+    Safe to repeat: the row that already has `dedupe_key` is returned as it stands,
+    whatever its state. `payload` by `kind`: see OutboundMessage. `expires_at`: after it
+    the message fails as "expired" instead of being sent.
+    """
+    message, is_new = OutboundMessage.objects.get_or_create(
+        dedupe_key=dedupe_key,
+        defaults={
+            "app": app,
+            "channel": channel,
+            "recipient": recipient,
+            "kind": kind,
+            "payload": payload,
+            "purpose": purpose,
+            "reference": reference,
+            "created_by": actor,
+            "expires_at": expires_at,
+            "lane": lane,
+        },
+    )
+    if is_new:
+        crash_point("K1")
+        transaction.on_commit(partial(crash_point, "K2"))
+        drain = drain_outbox if lane == OutboundMessage.Lane.REALTIME else drain_bulk
+        doorbell.ring(drain)
+    return message
