@@ -13,7 +13,7 @@ class CrmConfig(AppConfig):
         from core.system_settings import Declaration, declare
 
         # Handlers register themselves.
-        from crm import contacts, inbound, partitions, wording  # noqa: F401
+        from crm import contacts, inbound, partitions, vetoes, wording  # noqa: F401
 
         wording.describe_all()
         declare(
@@ -30,7 +30,20 @@ class CrmConfig(AppConfig):
                 maximum=365,
             )
         )
+        declare(
+            Declaration(
+                "reveals_per_hour",
+                _("Phone numbers one person may reveal per hour"),
+                50,
+                unit=_("times"),
+                minimum=1,
+                maximum=500,
+            )
+        )
         builtin_data.append(partitions.make_ahead)
-        periodic_tasks.append(
-            PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600)
+        periodic_tasks.extend(
+            (
+                PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600),
+                PeriodicTask("crm.purge", "crm.tasks.purge_members", 3600, "bulk"),
+            )
         )

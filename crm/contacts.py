@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from crm import following
 from crm.inbound import PREVIEW_LENGTH, recall, recognise, write
 from crm.models import Identity, Relation
 from crm.naming import printable
 from wechat.models import Colleague
+from wechat.parsing import text
 from wechat.registry import Inbound, on
 
 CONTACT = "wecom.event.change_external_contact"
-# kf: who a line of sync_msg comes from (contract B4).
-ORIGIN_CUSTOMER = 3
 
 
 @on(f"{CONTACT}.add_external_contact", f"{CONTACT}.add_half_external_contact")
@@ -67,7 +64,7 @@ def part(inbound: Inbound) -> None:
         inbound,
         "friend.deleted_by_member" if by_member else "friend.deleted_by_colleague",
         colleague=colleague.pk,
-        source=printable(inbound.fields.get("Source"), 40),
+        source=printable(text(inbound.fields, "Source"), 40),
     )
 
 
@@ -78,7 +75,7 @@ def fail_transfer(inbound: Inbound) -> None:
             inbound,
             "friend.transfer_failed",
             colleague=_colleague_id(inbound),
-            reason=printable(inbound.fields.get("FailReason"), 40),
+            reason=printable(text(inbound.fields, "FailReason"), 40),
         )
 
 
@@ -113,7 +110,7 @@ def _begin(relation: Relation, inbound: Inbound, *, is_half: bool) -> bool:
         return False
     relation.state = Relation.State.PENDING if is_half else Relation.State.ACTIVE
     relation.added_at = inbound.at
-    relation.channel_state = printable(inbound.fields.get("State"), 64)
+    relation.channel_state = printable(text(inbound.fields, "State"), 64)
     relation.save(update_fields=["state", "added_at", "channel_state"])
     return True
 
@@ -132,7 +129,7 @@ def _relation(identity: Identity, colleague: Colleague) -> Relation:
 
 
 def _colleague(inbound: Inbound) -> Colleague | None:
-    userid = str(inbound.fields.get("UserID") or "")[:64]
+    userid = text(inbound.fields, "UserID")[:64]
     if not userid:
         return None
     colleague, _ = Colleague.objects.get_or_create(
@@ -152,22 +149,18 @@ def _ask_profile(identity: Identity, inbound: Inbound) -> None:
     )
 
 
-@on("kf.message.*")
+@on("kf.message.*", "kf.servicer.*")
 def hear_kf(inbound: Inbound) -> None:
     """A line of a kf session: the customer's, or a servicer's from their own client."""
-    identity = recognise(inbound)
+    is_customer = inbound.kind.startswith("kf.message.")
+    identity = recognise(inbound) if is_customer else recall(inbound)
     if identity is None:
         return
-    fields = inbound.fields
-    kind = inbound.kind.removeprefix("kf.")
-    is_customer = int(fields.get("origin") or ORIGIN_CUSTOMER) == ORIGIN_CUSTOMER
-    body = fields.get("text") if kind == "message.text" else None
-    text = body.get("content") if isinstance(body, dict) else ""
     write(
         inbound,
-        kind if is_customer else "kf.answer",
-        text=printable(text, PREVIEW_LENGTH),
-        kf=printable(fields.get("open_kfid"), 64),
+        inbound.kind.removeprefix("kf.") if is_customer else "kf.answer",
+        text=printable(text(inbound.fields, "text", "content"), PREVIEW_LENGTH),
+        kf=printable(text(inbound.fields, "open_kfid"), 64),
     )
 
 
@@ -182,13 +175,11 @@ def follow_kf(inbound: Inbound) -> None:
     identity = recognise(inbound)
     if identity is None:
         return
-    name = inbound.kind.rpartition(".")[2]
-    event = inbound.fields.get("event")
-    details: dict[str, Any] = event if isinstance(event, dict) else {}
+    details = inbound.fields
     write(
         inbound,
-        f"kf.{name}",
-        scene=printable(details.get("scene"), 64),
-        change=printable(details.get("change_type"), 4),
-        fail=printable(details.get("fail_type"), 4),
+        f"kf.{inbound.kind.rpartition('.')[2]}",
+        scene=printable(text(details, "event", "scene"), 64),
+        change=text(details, "event", "change_type")[:4],
+        fail=text(details, "event", "fail_type")[:4],
     )

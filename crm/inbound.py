@@ -13,6 +13,7 @@ from crm import consent, following, identities, timeline
 from crm.models import Identity, Member
 from crm.naming import printable
 from staff.accounts import system_staff
+from wechat.parsing import text
 from wechat.registry import Inbound, on
 
 PREVIEW_LENGTH = 120
@@ -94,8 +95,8 @@ def hear(inbound: Inbound) -> None:
     if identity is None:
         return
     kind = inbound.kind.removeprefix("mp.")
-    text = inbound.fields.get("Content") if kind == "message.text" else ""
-    write(inbound, kind, text=printable(text, PREVIEW_LENGTH))
+    words = text(inbound.fields, "Content") if kind == "message.text" else ""
+    write(inbound, kind, text=printable(words, PREVIEW_LENGTH))
 
 
 @on(*ACTS)
@@ -106,7 +107,7 @@ def watch(inbound: Inbound) -> None:
     write(
         inbound,
         kind,
-        key=printable(inbound.fields.get("EventKey"), PREVIEW_LENGTH),
+        key=printable(text(inbound.fields, "EventKey"), PREVIEW_LENGTH),
         act=inbound.kind.rpartition(".")[2] if kind == "menu" else "",
     )
 
@@ -130,7 +131,7 @@ def welcome(inbound: Inbound) -> None:
     identity = recognise(inbound)
     if identity is None:
         return
-    scene = printable(inbound.fields.get("EventKey"), 64).removeprefix("qrscene_")
+    scene = printable(text(inbound.fields, "EventKey"), 64).removeprefix("qrscene_")
     if following.follow(identity, at=inbound.at, scene=scene):
         Identity.objects.filter(pk=identity.pk).update(
             profile_due_at=inbound.at, profile_tries=0
@@ -178,7 +179,7 @@ def revoke(inbound: Inbound) -> None:
 
 def _named_openid(inbound: Inbound) -> str:
     """The person these events are about; their sender may be a system id."""
-    return str(inbound.fields.get("OpenID") or inbound.subject)
+    return text(inbound.fields, "OpenID") or inbound.subject
 
 
 @on(*NEWS)
@@ -189,7 +190,7 @@ def learn(inbound: Inbound) -> None:
     write(
         inbound,
         NEWS[inbound.kind],
-        status=printable(fields.get("Status"), 60),
+        status=printable(text(fields, "Status"), 60),
         answers=_subscription_answers(fields),
     )
 
@@ -197,11 +198,8 @@ def learn(inbound: Inbound) -> None:
 def _subscription_answers(fields: dict[str, Any]) -> list[str]:
     """The answer per template asked for, "accept" or "reject"."""
     box = fields.get("SubscribeMsgPopupEvent") or fields.get("SubscribeMsgChangeEvent")
-    items = box.get("List", []) if isinstance(box, dict) else []
-    if isinstance(items, dict):
-        items = [items]
+    items = box.get("List") if isinstance(box, dict) else None
     return [
-        printable(item.get("SubscribeStatusString"), 10)
-        for item in items
-        if isinstance(item, dict)
+        printable(text(item, "SubscribeStatusString"), 10)
+        for item in (items if isinstance(items, list) else [])
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -23,6 +25,9 @@ class MemberQuerySet(models.QuerySet["Member"]):
     def known(self) -> MemberQuerySet:
         """Members who were neither merged into another nor purged."""
         return self.filter(merged_into__isnull=True, purged_at__isnull=True)
+
+    def due_for_purge(self, now: datetime | None = None) -> MemberQuerySet:
+        return self.known().filter(purge_due_at__lte=now or timezone.now())
 
 
 class Member(models.Model):
@@ -89,6 +94,7 @@ class Member(models.Model):
         ordering = ["-last_seen_at", "-id"]
         permissions = [
             ("reveal_member", _("Can reveal a member's phone and real name")),
+            ("remark_member", _("Can write a member's remark")),
         ]
         indexes = [
             GinIndex(fields=["name_tokens"], name="crm_member_name_tokens"),
@@ -99,6 +105,16 @@ class Member(models.Model):
                 fields=["org_unit", "-last_seen_at"], name="crm_member_unit_recent"
             ),
             models.Index(
+                fields=["phone_hash"],
+                condition=~models.Q(phone_hash=""),
+                name="crm_member_phone",
+            ),
+            models.Index(
+                fields=["phone_tail_hash"],
+                condition=~models.Q(phone_tail_hash=""),
+                name="crm_member_phone_tail",
+            ),
+            models.Index(
                 fields=["purge_due_at"],
                 condition=models.Q(purge_due_at__isnull=False, purged_at__isnull=True),
                 name="crm_member_purge_due",
@@ -107,6 +123,11 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return self.remark or self.display_name
+
+    @property
+    def masked_phone(self) -> str:
+        """The phone with its middle hidden; "" when unknown."""
+        return f"{self.phone[:3]}****{self.phone[-4:]}" if self.phone else ""
 
 
 class IdentityQuerySet(models.QuerySet["Identity"]):
@@ -173,6 +194,11 @@ class Identity(models.Model):
         return f"{self.kind} {self.value}"
 
 
+class RelationQuerySet(models.QuerySet["Relation"]):
+    def visible_to(self, staff: Staff) -> RelationQuerySet:
+        return self.filter(member__in=Member.objects.visible_to(staff))
+
+
 class Relation(models.Model):
     """A WeCom friendship between a member and a colleague."""
 
@@ -203,6 +229,8 @@ class Relation(models.Model):
     )
     added_at = models.DateTimeField(_("added at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    objects = RelationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("relation")
@@ -290,6 +318,11 @@ class Event(models.Model):
         return f"{self.kind} {self.at:%F %T}"
 
 
+class ConsentEntryQuerySet(models.QuerySet["ConsentEntry"]):
+    def visible_to(self, staff: Staff) -> ConsentEntryQuerySet:
+        return self.filter(member__in=Member.objects.visible_to(staff))
+
+
 class ConsentEntry(models.Model):
     """The ledger of yes and no; the newest entry of a purpose and channel holds."""
 
@@ -317,6 +350,8 @@ class ConsentEntry(models.Model):
     evidence = models.CharField(_("evidence"), max_length=200, blank=True)
     key = models.CharField(max_length=200, unique=True)
     at = models.DateTimeField(_("at"))
+
+    objects = ConsentEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("consent entry")

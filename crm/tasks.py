@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from crm import partitions
+from crm import partitions, purging
 
 
 @shared_task
 def make_partitions() -> None:
     partitions.make_ahead()
+
+
+@shared_task(queue="bulk")
+def purge_members() -> None:
+    purging.drain()

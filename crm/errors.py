@@ -1,0 +1,27 @@
+"""Refusals of crm that people can act on."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import AppError
+
+
+class DifferentControllers(AppError):
+    code = "different_controllers"
+    message = _("The two members belong to different data controllers.")
+
+
+class NotMergeable(AppError):
+    code = "not_mergeable"
+    message = _("A member who was merged or purged can't be merged.")
+
+
+class TooManyReveals(AppError):
+    code = "too_many_reveals"
+    message = _("You have looked at many phone numbers this hour; try again later.")
+
+
+class ReasonMissing(AppError):
+    code = "reason_missing"
+    message = _("Say why you need it.")

@@ -1,0 +1,33 @@
+"""Forgetting a person: what the gateway keeps of somebody's messages is emptied.
+
+The rows stay, so that counts and the audit trail hold; nothing in them tells who it was.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Cast, Concat
+
+from wechat.models import Account, InboundEvent, OutboundMessage, ReplyWindow
+
+_NAMELESS = Concat(
+    models.Value("purged:"),
+    Cast("pk", models.CharField()),
+    output_field=models.CharField(),
+)
+
+
+def forget_subject(account: Account, value: str) -> None:
+    """Empty everything about the openid or external_userid `value` on `account`.
+
+    Callbacks not handled yet are left alone: they tell of something newer. Must be
+    called inside the caller's transaction.
+    """
+    InboundEvent.objects.filter(app__account=account, subject=value).exclude(
+        state=InboundEvent.State.NEW
+    ).update(body=b"", subject="", error="", dedupe_key=_NAMELESS)
+    waiting = [OutboundMessage.State.CLAIMED, OutboundMessage.State.SENDING]
+    OutboundMessage.objects.filter(app__account=account, recipient=value).exclude(
+        state__in=waiting
+    ).update(payload={}, recipient="", dedupe_key=_NAMELESS)
+    ReplyWindow.objects.filter(app__account=account, recipient=value).delete()
