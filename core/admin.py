@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -19,6 +21,8 @@ from unfold.mixins import BaseModelAdminMixin
 from core import audit
 from core.admin_deletion import Preview, preview
 from core.admin_filters import filter_lookups, scoped_filters
+from core.models import AuditEntry
+from core.pages import console_page
 from core.paginators import OpenPaginator
 from core.scoping import visible
 
@@ -88,6 +92,19 @@ class ScopedTabularInline(_ScopedInline, TabularInline):
 
 class ScopedStackedInline(_ScopedInline, StackedInline):
     pass
+
+
+class ReadOnly:
+    """Mixed in front of an admin or inline whose rows people only look at."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class ScopedAdmin(ScopedRelations, ModelAdmin):
@@ -196,12 +213,6 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         object_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        from django.contrib.admin.utils import unquote
-        from django.core.exceptions import PermissionDenied
-        from django.template.response import TemplateResponse
-
-        from core.models import AuditEntry
-
         obj = self.get_object_or_404(request, unquote(object_id))
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
@@ -210,13 +221,17 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         ).select_related("actor")
         paginator = OpenPaginator(entries, 50)
         page = paginator.get_page(request.GET.get("p"))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("History: %s") % obj,
-            "opts": self.opts,
-            "object": obj,
-            "page": page,
-            **(extra_context or {}),
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "console/history.html", context)
+        return console_page(
+            request,
+            "console/history.html",
+            title=_("History: %s") % obj,
+            context={
+                "opts": self.opts,
+                "object": obj,
+                "page": page,
+                **(extra_context or {}),
+            },
+        )
+
+
+from core import trail_admin  # noqa: E402,F401  autodiscovery imports only this module

@@ -6,7 +6,9 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -65,6 +67,19 @@ class Heartbeat(models.Model):
         return self.name
 
 
+def _visible_staff(user: Any) -> Any:
+    # core knows no Staff: the user model says itself who is visible to whom.
+    return get_user_model()._default_manager.visible_to(user)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, staff: Any) -> JobQuerySet:
+        """One's own; with the permission to see jobs, those of visible colleagues."""
+        if staff.has_perm("core.view_job"):
+            return self.filter(requested_by__in=_visible_staff(staff))
+        return self.filter(requested_by=staff)
+
+
 class Job(models.Model):
     """Long work a person started: progress, errors as they come, a way to cancel."""
 
@@ -99,6 +114,10 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
+    # The worker's claim: what it writes counts only while this is still its own.
+    owner = models.CharField(max_length=100, blank=True, editable=False)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("job")
@@ -114,6 +133,27 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.kind
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {
+            self.State.DONE,
+            self.State.FAILED,
+            self.State.CANCELLED,
+        }
+
+    @property
+    def percent(self) -> int | None:
+        """Whole percent done; None while the total is not known."""
+        return min(100, self.done * 100 // self.total) if self.total else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far; None before there is one."""
+        if self.is_over or not (self.started_at and self.total and self.done):
+            return None
+        spent = (timezone.now() - self.started_at).total_seconds()
+        return spent / self.done * max(self.total - self.done, 0)
 
 
 class JobRun(models.Model):
@@ -132,6 +172,15 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job} {self.slot:%F %T}"
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def visible_to(self, staff: Any) -> AuditEntryQuerySet:
+        """What visible colleagues did; the automatic writers only for those who see all.
+
+        The history of one row is not narrowed: whoever sees the row sees it.
+        """
+        return self.filter(actor__in=_visible_staff(staff))
 
 
 class AuditEntry(models.Model):
@@ -154,6 +203,8 @@ class AuditEntry(models.Model):
     after = models.JSONField(_("after"), default=dict, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     at = models.DateTimeField(_("at"), auto_now_add=True, db_index=True)
+
+    objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("audit entry")

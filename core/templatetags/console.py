@@ -23,6 +23,12 @@ FIGURE_NAMES = {
     "count": gettext_lazy("count"),
     "dead": gettext_lazy("dead"),
     "unknown": gettext_lazy("unknown"),
+    "rows": gettext_lazy("rows looked at"),
+    "changed": gettext_lazy("values written"),
+    "seen": gettext_lazy("seen"),
+    "created": gettext_lazy("created"),
+    "updated": gettext_lazy("updated"),
+    "missing": gettext_lazy("missing"),
 }
 
 SHAPES = {
@@ -80,6 +86,28 @@ def status(tone: str, text: Any) -> SafeString:
         SHAPES.get(tone, "○"),
         text,
     )
+
+
+JOB_TONES = {
+    "queued": "idle",
+    "running": "part",
+    "done": "good",
+    "failed": "bad",
+    "cancelled": "idle",
+}
+
+
+@register.filter
+def job_tone(state: str) -> str:
+    return JOB_TONES.get(state, "unknown")
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """2:41, or 1:02:41."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @register.filter

@@ -1,0 +1,45 @@
+"""Reading the audit trail. Registered from core.admin's importers (core.apps)."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    RangeDateTimeFilter,
+)
+
+from core.admin import ReadOnly, ScopedAdmin
+from core.models import AuditEntry
+from core.templatetags.console import audit_action, audit_change, moment
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, ScopedAdmin):
+    list_display = ["when", "actor", "what", "target", "change", "reason"]
+    list_filter = [("at", RangeDateTimeFilter), ("actor", AutocompleteSelectFilter)]
+    list_filter_submit = True
+    search_fields = ["action", "=target_id", "target_label"]
+    search_help_text = _("Action, or the number of the row")
+    list_select_related = ["actor"]
+    fields = [
+        *("at", "actor", "action", "target_type", "target_id", "target_label"),
+        *("before", "after", "reason"),
+    ]
+    actions = None
+
+    @admin.display(description=_("When"), ordering="id")
+    def when(self, obj: AuditEntry) -> str:
+        return moment(obj.at)
+
+    @admin.display(description=_("What"))
+    def what(self, obj: AuditEntry) -> str:
+        return audit_action(obj.action)
+
+    @admin.display(description=_("Row"))
+    def target(self, obj: AuditEntry) -> str:
+        return f"{obj.target_type} {obj.target_label or obj.target_id}"
+
+    @admin.display(description=_("Change"))
+    def change(self, obj: AuditEntry) -> str:
+        return audit_change(obj)
