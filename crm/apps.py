@@ -44,6 +44,7 @@ class CrmConfig(AppConfig):
         periodic_tasks.extend(
             (
                 PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600),
+                PeriodicTask("crm.profiles", "crm.tasks.drain_profiles", 15),
                 PeriodicTask("crm.purge", "crm.tasks.purge_members", 3600, "bulk"),
             )
         )

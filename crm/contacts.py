@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from content import greeting
 from crm import following
-from crm.inbound import PREVIEW_LENGTH, recall, recognise, write
+from crm.inbound import PREVIEW_LENGTH, ask_profile, recall, recognise, write
 from crm.models import Identity, Relation
 from crm.naming import printable
 from wechat.models import Colleague
@@ -22,15 +23,26 @@ def befriend(inbound: Inbound) -> None:
         return
     is_half = inbound.kind.endswith("add_half_external_contact")
     relation = _relation(identity, colleague)
+    welcomed = ""
     if _begin(relation, inbound, is_half=is_half):
         following.refresh_friendship(identity, at=inbound.at)
-    _ask_profile(identity, inbound)
+        welcomed = _welcome(relation, colleague, inbound)
+    ask_profile(identity, inbound.at)
     write(
         inbound,
         "friend.requested" if is_half else "friend.added",
         colleague=colleague.pk,
         channel=relation.channel_state,
+        welcome=welcomed,
     )
+
+
+def _welcome(relation: Relation, colleague: Colleague, inbound: Inbound) -> str:
+    code = text(inbound.fields, "WelcomeCode")
+    since = relation.added_at
+    if not code or since is None:
+        return ""
+    return greeting.welcome(inbound, code, userid=colleague.userid, since=since)
 
 
 @on(f"{CONTACT}.edit_external_contact")
@@ -38,7 +50,7 @@ def relearn(inbound: Inbound) -> None:
     """A colleague changed remark or tags: the event says who, the profile says what."""
     identity = recognise(inbound)
     if identity is not None:
-        _ask_profile(identity, inbound)
+        ask_profile(identity, inbound.at)
         write(inbound, "friend.edited", colleague=_colleague_id(inbound))
 
 
@@ -141,12 +153,6 @@ def _colleague(inbound: Inbound) -> Colleague | None:
 def _colleague_id(inbound: Inbound) -> int | None:
     colleague = _colleague(inbound)
     return None if colleague is None else colleague.pk
-
-
-def _ask_profile(identity: Identity, inbound: Inbound) -> None:
-    Identity.objects.filter(pk=identity.pk).update(
-        profile_due_at=inbound.at, profile_tries=0
-    )
 
 
 @on("kf.message.*", "kf.servicer.*")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from content import greeting
 from crm import consent, following, identities, timeline
 from crm.models import Identity, Member
 from crm.naming import printable
@@ -77,6 +78,11 @@ def note_seen(member: Member, at: datetime) -> None:
         )
 
 
+def ask_profile(identity: Identity, at: datetime) -> None:
+    """Have the platform asked (again) who this is; crm.profiles does it."""
+    Identity.objects.filter(pk=identity.pk).update(profile_due_at=at, profile_tries=0)
+
+
 def write(inbound: Inbound, kind: str, **data: Any) -> None:
     """Add the event's line to the history of the person in the context."""
     timeline.write(
@@ -133,10 +139,8 @@ def welcome(inbound: Inbound) -> None:
         return
     scene = printable(text(inbound.fields, "EventKey"), 64).removeprefix("qrscene_")
     if following.follow(identity, at=inbound.at, scene=scene):
-        Identity.objects.filter(pk=identity.pk).update(
-            profile_due_at=inbound.at, profile_tries=0
-        )
-    write(inbound, "follow", scene=scene)
+        ask_profile(identity, inbound.at)
+    write(inbound, "follow", scene=scene, greeting=greeting.greet(inbound))
 
 
 @on("mp.event.unsubscribe")
@@ -151,9 +155,7 @@ def farewell(inbound: Inbound) -> None:
 def refresh(inbound: Inbound) -> None:
     identity = recall(inbound, _named_openid(inbound))
     if identity is not None:
-        Identity.objects.filter(pk=identity.pk).update(
-            profile_due_at=inbound.at, profile_tries=0
-        )
+        ask_profile(identity, inbound.at)
         write(inbound, "profile.modified")
 
 

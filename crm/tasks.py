@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from crm import partitions, purging
+from crm import partitions, profiles, purging
 
 
 @shared_task
@@ -15,3 +15,8 @@ def make_partitions() -> None:
 @shared_task(queue="bulk")
 def purge_members() -> None:
     purging.drain()
+
+
+@shared_task
+def drain_profiles() -> None:
+    profiles.drain()

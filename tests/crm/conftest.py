@@ -145,3 +145,9 @@ def deliver(world: SimpleNamespace) -> Callable[..., InboundEvent]:
         return event
 
     return deliver_and_check
+
+
+from tests.wechat.outbound.conftest import (  # noqa: E402, F401  fixtures
+    sandbox,
+    sandbox_process,
+)

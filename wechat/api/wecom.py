@@ -143,6 +143,21 @@ class WecomClient(OwnTransport, WeChatClient):
         answer: dict[str, Any] = self._request("post", "kf/sync_msg", data=body)
         return answer
 
+    def kf_customers(self, external_userids: list[str]) -> list[dict[str, Any]]:
+        """external_userid, nickname, unionid? of up to 100 people kf knows (95159)."""
+        body = {
+            "external_userid_list": external_userids,
+            "need_enter_session_context": 0,
+        }
+        return list(
+            self._request(
+                "post",
+                "kf/customer/batchget",
+                data=body,
+                result_processor=lambda data: data["customer_list"],
+            )
+        )
+
     def kf_accounts(self, offset: int = 0, limit: int = 100) -> list[dict[str, Any]]:
         """open_kfid, name, … by POST; wechatpy's GET has no pages."""
         return list(
