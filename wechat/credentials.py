@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 5.0
 # How soon after a reading an unknown slug or a bad signature causes another one.
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.1
 SNAPSHOT = "apps.sealed"
 
 READ = """
@@ -58,9 +58,6 @@ class _Book:
         if apps is None or age > max_age or (slug not in apps and age > RETRY_SECONDS):
             apps = self._read()
         return apps.get(slug)
-
-    def forget(self) -> None:
-        self._read_at = 0.0
 
     def is_older_than(self, seconds: float) -> bool:
         return time.monotonic() - self._read_at > seconds
@@ -148,6 +145,7 @@ def find_newer(slug: str, than: Credentials) -> Credentials | None:
     return found if found != than else None
 
 
-def forget() -> None:
-    """Read anew on next use (tests)."""
-    _book.forget()
+def reset() -> None:
+    """Know nothing, like a process that just started (tests)."""
+    global _book
+    _book = _Book()

@@ -133,8 +133,8 @@ def json_envelope(body: bytes) -> Envelope:
     return Envelope(kind=JSON_KIND, subject="", dedupe_key=_digest(body))
 
 
-def kf_envelope(message: dict[str, Any]) -> Envelope:
-    """Name one item of `kf/sync_msg` (WeCom, document/path/94670).
+def kf_envelope(message: dict[str, Any], body: bytes) -> Envelope:
+    """Name one item of `kf/sync_msg` (document/path/94670), kept as `body`.
 
     "kf.message.<type>" is what a customer said (origin 3), "kf.servicer.<type>" what a
     colleague wrote in the WeCom client (origin 5), "kf.event.<type>" the rest.
@@ -151,7 +151,9 @@ def kf_envelope(message: dict[str, Any]) -> Envelope:
     return Envelope(
         kind=kind[:KIND_LENGTH],
         subject=_fitting(subject, SUBJECT_LENGTH),
-        dedupe_key=_fitting(f"kf:{text(message, 'msgid')}", KEY_LENGTH),
+        dedupe_key=_fitting(
+            f"kf:{text(message, 'msgid') or _digest(body)}", KEY_LENGTH
+        ),
     )
 
 

@@ -197,6 +197,8 @@ class _Bell:
             self.has_spooled = False
         except Unavailable:
             logger.info("PostgreSQL is still away, the spool waits")
+        except (OSError, psycopg.Error):
+            logger.exception("The spool cannot be emptied now")
 
 
 _database = _Database()

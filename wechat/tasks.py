@@ -37,3 +37,34 @@ def fetch_media() -> None:
 def reap_outbox() -> None:
     """Settle what dead workers left behind."""
     reaping.sweep()
+
+
+@shared_task(queue="realtime")
+def pull_kf(account_id: int) -> None:
+    """Read the messages of one WeChat Customer Service account."""
+    from wechat import kf
+
+    kf.pull(account_id)
+
+
+@shared_task
+def poll_kf() -> None:
+    """Read the accounts no callback spoke of for a while: callbacks get lost."""
+    from wechat import kf
+
+    kf.mark_quiet_accounts()
+
+
+@shared_task
+def sync_kf_accounts() -> None:
+    from wechat import kf
+
+    kf.sync_accounts()
+
+
+@shared_task
+def empty_old_bodies() -> None:
+    """Delete the bodies of callbacks after their retention (a setting)."""
+    from wechat import intake
+
+    intake.empty_old_bodies()

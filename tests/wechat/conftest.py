@@ -48,6 +48,6 @@ def callbacks(transactional_db: None, settings: Any, tmp_path: Any) -> Iterator[
 
     settings.SPOOL_DIR = tmp_path / "spool"
     storing.reset()
-    credentials.forget()
+    credentials.reset()
     yield
     storing.reset()
