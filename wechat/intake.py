@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from core import registry, sweep, system_settings
 from core.registry import HealthCheck, HealthResult, HomeTile, PeriodicTask, Text
+from staff.models import Staff
 from wechat import inbox, kf, spool, storing
 from wechat.models import InboundEvent
 
@@ -137,6 +138,7 @@ def kf_health() -> HealthResult:
 
 def dead_events(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
     """Events somebody must look at."""
+    assert isinstance(request.user, Staff)
     count = InboundEvent.objects.visible_to(request.user).dead().count()
     if not count:
         return []
