@@ -16,8 +16,10 @@ class PrivatedomainConfig(AppConfig):
     name = "privatedomain"
 
     def ready(self) -> None:
-        from privatedomain import health, health_page, heartbeats, pages
+        # Importing the checks registers them.
+        from privatedomain import checks, health, health_page, heartbeats, pages
 
+        assert checks
         health.register()
         heartbeats.register()
         health_page.register()

@@ -21,7 +21,10 @@ from django.db import DatabaseError  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from core.sockets import LiveSocket, watch  # noqa: E402
+from privatedomain.checks import refuse_wrong_secrets  # noqa: E402
 from privatedomain.heartbeats import EVERY_SECONDS, beat_once  # noqa: E402
+
+refuse_wrong_secrets()
 
 logger = logging.getLogger(__name__)
 

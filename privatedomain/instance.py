@@ -23,6 +23,7 @@ from pathlib import Path
 from privatedomain import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DEMO_MARK = "demo-"
 
 
 class AlreadyRunning(RuntimeError):
@@ -88,7 +89,7 @@ class Instance:
         path = self.data_dir / "secrets.env"
         if not path.exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            write_private(path, _env_text(new_secrets()))
+            write_private(path, _env_text(new_secrets(is_demo=self.is_demo)))
         return read_env(path)
 
     def write_run_env(self, database_url: str, redis_url: str) -> None:
@@ -185,12 +186,14 @@ def _env_text(pairs: dict[str, str]) -> str:
     return "".join(f"{name}={value}\n" for name, value in pairs.items())
 
 
-def new_secrets() -> dict[str, str]:
+def new_secrets(*, is_demo: bool) -> dict[str, str]:
+    """Random keys; those of a demo are marked, and https settings refuse them."""
+    mark = DEMO_MARK if is_demo else ""
     return {
-        "SECRET_KEY": secrets.token_urlsafe(64),
+        "SECRET_KEY": mark + secrets.token_urlsafe(64),
         # A Fernet key: 32 random bytes in URL-safe base 64.
         "FIELD_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "SEARCH_KEY": secrets.token_urlsafe(48),
+        "SEARCH_KEY": mark + secrets.token_urlsafe(48),
     }
 
 

@@ -141,7 +141,7 @@ class Supervisor:
             "autorestart=true",
             "startsecs=1",
             # Some seconds of a port still held must not end in giving up.
-            "startretries=20",
+            "startretries=12",
             "stopsignal=TERM",
             f"stopwaitsecs={STOP_SECONDS}",
             "stopasgroup=false",

@@ -70,7 +70,7 @@ def _run(instance: Instance) -> None:
         _manage(environment, "prepare", "-v", "0")
         assets.collect_static(environment, _static_root(environment))
         supervisor.start_console()
-        _load_demo(instance, environment)
+        _load_demo(instance, environment, supervisor)
         _say("Waiting for all parts")
         _wait_ready(instance, supervisor)
         _tell(instance, time.monotonic() - started_at)
@@ -136,7 +136,9 @@ def _static_root(environment: dict[str, str]) -> Path:
     return Path(environment.get("STATIC_ROOT") or BASE_DIR / "staticfiles")
 
 
-def _load_demo(instance: Instance, environment: dict[str, str]) -> None:
+def _load_demo(
+    instance: Instance, environment: dict[str, str], supervisor: Supervisor
+) -> None:
     facts = json.loads((instance.run_dir / "facts.json").read_text())
     if facts["is_sending_held"]:
         _say("All sending is held: an administrator releases it on the health page.")
@@ -145,8 +147,11 @@ def _load_demo(instance: Instance, environment: dict[str, str]) -> None:
     _say("Loading demo data")
     deadline = time.monotonic() + READY_SECONDS
     while not _answers(f"{instance.sandbox_url}/control/accounts"):
-        if time.monotonic() > deadline:
-            raise CannotStart(f"The sandbox does not start: {instance.log_dir}")
+        is_given_up = supervisor.states().get("sandbox") == "FATAL"
+        if is_given_up or time.monotonic() > deadline:
+            raise CannotStart(
+                f"The sandbox does not start; see {instance.log_dir}/sandbox.log"
+            )
         time.sleep(0.1)
     _manage(environment, "load_demo")
 

@@ -15,7 +15,10 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "privatedomain.settings")
 console = get_wsgi_application()
 
+from privatedomain.checks import refuse_wrong_secrets  # noqa: E402
 from wechat import callbacks  # noqa: E402  (needs the settings)
+
+refuse_wrong_secrets()
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

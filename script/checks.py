@@ -70,7 +70,7 @@ def offline() -> dict[str, str]:
 
 def production() -> dict[str, str]:
     """The settings of a production copy, with secrets made for this check."""
-    return new_secrets() | {
+    return new_secrets(is_demo=False) | {
         "DJANGO_SETTINGS_MODULE": "privatedomain.settings",
         "DEBUG": "0",
         "DEMO": "0",
