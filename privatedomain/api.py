@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from core.rest.views import NoSuchAddress
 from crm import api as crm
+from service import api as service
 from wechat import rest as wechat
 
 app_name = "api"
@@ -21,6 +22,12 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("accounts", wechat.Accounts, "accounts"),
     ("inbox", wechat.Inbox, "inbox"),
     ("outbox", wechat.Outbox, "outbox"),
+    ("conversations", service.Conversations, "conversations"),
+    ("conversations/<int:id>", service.OneConversation, "conversation"),
+    ("conversations/<int:id>/messages", service.Messages, "messages"),
+    ("conversations/<int:id>/claim", service.Claim, "claim"),
+    ("conversations/<int:id>/reply", service.Reply, "reply"),
+    ("conversations/<int:id>/close", service.Close, "close"),
 ]
 
 

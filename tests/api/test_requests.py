@@ -206,6 +206,7 @@ def test_answers_are_not_cached(manager):
         (INBOX, lambda side, _who: side.inbound()),
         ("/api/v1/outbox", lambda side, who: side.outbound(who)),
         ("/api/v1/members", lambda side, _who: side.member()),
+        ("/api/v1/conversations", lambda side, _who: side.conversation()),
     ],
 )
 def test_a_list_costs_the_same_for_1_row_and_for_20(
