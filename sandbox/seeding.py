@@ -38,7 +38,7 @@ from sandbox.models import (
 PEOPLE = 120
 CORP_ID = "ww7a9f3c21d04be85c"
 FIRST_KF = "wkJ8QxCwAAzE4rGm9OxDa1TlUc6YbWnA"
-SECOND_KF = "wkJ8QxCwAAb7HqTs2NfKe5RzXv0LuPdM"
+SECOND_KF = "wkJ8QxCwAAzTHqTs2NfKe5RzXv0LuPdM"
 COLLEAGUES = [
     ("zhangsan", "张珊", "湖滨店导购"),
     ("lisi", "李思远", "湖滨店店长"),

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
 
 from sandbox import clock, faults, ids, models, world
 from sandbox.api import (  # noqa: F401  (each module registers its calls)
@@ -153,8 +154,8 @@ def _response(call: Call, answer: Answer) -> HttpResponse:
     if isinstance(answer, Blob):
         response = HttpResponse(answer.content, content_type=answer.content_type)
         if answer.filename:
-            response["Content-disposition"] = (
-                f'attachment; filename="{answer.filename}"'
+            response["Content-Disposition"] = content_disposition_header(
+                True, answer.filename
             )
         return response
     text = json.dumps(answer, ensure_ascii=False)

@@ -1,7 +1,6 @@
 """``/control/people``: who there is, and what they do."""
 
 import base64
-import binascii
 from collections import defaultdict
 from typing import Any
 
@@ -215,7 +214,7 @@ def _picture(account: Account, body: dict[str, Any]) -> Media:
     text = text_of(body, "image", longest=15_000_000)
     try:
         content = base64.b64decode(text.rpartition(",")[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise bad("image must be base64") from error
     kind = media.image_type(content)
     if kind is None or len(content) > 10 * 1024 * 1024:

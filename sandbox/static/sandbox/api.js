@@ -39,6 +39,7 @@ export function el(name, attributes = {}, ...children) {
   if (classes.length) node.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) node[key] = value;
+    else if (key.startsWith("aria-")) node.setAttribute(key, String(value));
     else if (value !== undefined && value !== false) node.setAttribute(key, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));

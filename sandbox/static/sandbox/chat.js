@@ -69,13 +69,17 @@ export function clear() {
 
 export function draw() {
   drawTabs();
-  const name = official(store.address)?.name || kfAccount(store.address)?.name || colleague(store.address)?.name;
-  byId("chat-name").textContent = store.person ? name || "选择一个账号" : "选择一个人";
+  byId("chat-name").textContent = store.person ? chatName() : "选择一个人";
   byId("chat-note").textContent = store.person ? note() : "左边是这个世界里的人";
   byId("chat-more").hidden = !store.person;
   drawCover();
   bars();
   drawAllowance();
+}
+
+function chatName() {
+  const chat = official(store.address) || kfAccount(store.address) || colleague(store.address);
+  return chat?.name || "选择一个账号";
 }
 
 function note() {
@@ -152,7 +156,7 @@ function notice(message) {
 
 function line(message) {
   const isMine = message.sender === "person";
-  const name = isMine ? store.person.name : byId("chat-name").textContent;
+  const name = isMine ? store.person.name : chatName();
   return el(`div.line.${message.sender}`, { "data-id": message.id },
     face(name, isMine ? store.person.id : store.address),
     el("div.says", {}, bubble(message),
@@ -291,8 +295,10 @@ export function drawAllowance(grants = []) {
   byId("phone-time").textContent = shortText(store.now);
   if (!store.person || !official(store.address)) return box.replaceChildren();
   if (!follow(store.address)?.subscribed) return box.replaceChildren("未关注：账号不能发客服消息");
+  const usable = grants.filter((grant) => grant.left > 0);
+  if (grants.length && !usable.length) return box.replaceChildren("账号的客服消息条数已用完，等这个人再说话");
   if (!grants.length) return box.replaceChildren("账号此刻不能发客服消息（窗口已关）");
-  return box.replaceChildren("账号还可发：", ...grants.flatMap((grant, index) => [
+  return box.replaceChildren("账号还可发：", ...usable.flatMap((grant, index) => [
     index ? "；" : "", el("b", {}, `${grant.left} 条`),
-    `（${TRIGGERS[grant.trigger] || grant.trigger}，余 ${spanText(grant.expires_at - store.now)}）`]));
+    `（${TRIGGERS[grant.trigger] || grant.trigger}，剩 ${spanText(grant.expires_at - store.now)}）`]));
 }
