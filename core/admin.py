@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.mixins import BaseModelAdminMixin
 
 from core import audit
+from core.admin_checks import ScopedAdminChecks
 from core.admin_deletion import Preview, preview
 from core.admin_filters import filter_lookups, scoped_filters
 from core.models import AuditEntry
@@ -115,6 +116,7 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
     palette look into `search_fields`.
     """
 
+    checks_class = ScopedAdminChecks
     row_scope: str | None = "visible_to"
     command_search = False
     paginator = OpenPaginator

@@ -119,7 +119,9 @@ def _changelists(request: HttpRequest) -> list[Line]:
             Line(
                 group=str(group),
                 order=getattr(model_admin, "nav_order", MODEL_ORDER),
-                title=capfirst(str(opts.verbose_name_plural)),
+                title=capfirst(
+                    str(getattr(model_admin, "nav_title", opts.verbose_name_plural))
+                ),
                 link=reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"),
                 icon=ICONS.get(opts.label_lower, "list"),
             )

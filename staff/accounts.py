@@ -60,11 +60,15 @@ def create_staff(
     username: str,
     display_name: str,
     org_unit: OrgUnit | None,
-    roles: Iterable[Group],
+    roles: Iterable[str],
     actor: Staff,
     language: str = "zh-hans",
 ) -> tuple[Staff, str]:
-    """Create a person; returns them and the temporary password, shown once."""
+    """Create a person with these roles; returns them and the temporary password.
+
+    The password is shown once. Raises ValidationError.
+    """
+    names = sorted(set(roles))
     password = temporary_password()
     person = Staff(
         username=username,
@@ -72,19 +76,21 @@ def create_staff(
         org_unit=org_unit,
         language=language,
         is_staff=True,
+        # Administrators see every row and hold every permission (staff.roles).
+        is_superuser="administrator" in names,
         must_change_password=True,
     )
     person.set_password(password)
     person.full_clean()
     person.save()
-    person.groups.set(roles)
+    person.groups.set(Group.objects.filter(name__in=names))
     audit.record(
         "staff.staff.created",
         person,
         actor=actor,
         after={
             "org_unit": org_unit.pk if org_unit else None,
-            "roles": sorted(role.name for role in roles),
+            "roles": names,
         },
         label=person.username,
     )

@@ -155,18 +155,31 @@ class Staff(AbstractUser):
     must_change_password = models.BooleanField(_("must change password"), default=False)
     deactivated_at = models.DateTimeField(_("deactivated at"), null=True, blank=True)
 
+    # A new temporary password on its way to the page that shows it once; never stored.
+    password_once: str = ""
+
     objects = StaffManager()  # type: ignore[misc]
 
     class Meta:
         verbose_name = _("staff member")
         verbose_name_plural = _("staff")
+        permissions = [
+            ("deactivate_staff", _("Can deactivate and reactivate staff")),
+            ("reset_password_staff", _("Can reset passwords")),
+        ]
         ordering = ["display_name", "id"]
 
     def __str__(self) -> str:
         return self.display_name or self.username
 
+    def get_full_name(self) -> str:
+        return self.display_name
+
 
 class ApprovalQuerySet(models.QuerySet["Approval"]):
+    def visible_to(self, staff: Staff) -> ApprovalQuerySet:
+        return self.filter(requested_by__in=Staff.objects.visible_to(staff))
+
     def open(self, now: datetime | None = None) -> ApprovalQuerySet:
         return self.filter(
             state=Approval.State.REQUESTED, expires_at__gt=now or timezone.now()

@@ -1,0 +1,447 @@
+"""People, their places and their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from core.admin import ReadOnly, ScopedAdmin
+from core.errors import AppError
+from core.pages import console_page
+from core.templatetags.console import moment, status
+from staff import accounts, orgunits, roles, tokens
+from staff.models import ApiToken, Approval, OrgUnit, Staff
+
+
+class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Model) -> str:
+        assert isinstance(obj, Group)
+        return roles.role_label(obj.name)
+
+
+class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
+    roles = RoleField(
+        queryset=Group.objects.filter(name__in=roles.BY_NAME).order_by("pk"),
+        label=gettext_lazy("Roles"),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=gettext_lazy("What each role may do stands in docs/roles.md."),
+    )
+
+    class Meta:
+        model = Staff
+        fields = ["username", "display_name", "org_unit", "language"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "roles" in self.fields:
+            self.fields["roles"].initial = self.instance.groups.all()
+
+
+@admin.register(Staff)
+class StaffAdmin(ScopedAdmin):
+    form = StaffForm
+    list_display = ["name", "username", "role_names", "org_unit", "state", "last_seen"]
+    list_filter = [("org_unit", RelatedDropdownFilter), "is_active"]
+    search_fields = ["display_name", "username"]
+    search_help_text = gettext_lazy("Name or user name")
+    command_search = True
+    list_select_related = ["org_unit"]
+    fields = ["username", "display_name", "org_unit", "language", "roles"]
+    actions = None
+    actions_detail = ["reset_password", "issue_token", "deactivate", "reactivate"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Staff]:
+        # Automatic writers are no people: they neither log in nor get assigned.
+        return (super().get_queryset(request).filter(is_system=False)).prefetch_related(
+            "groups"
+        )
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Staff | None = None
+    ) -> list[str]:
+        return ["username"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The trail points at people: they are deactivated, never deleted.
+        return False
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        found = super().get_actions_detail(request, object_id)
+        person = self.get_object_or_404(request, object_id)
+        unfit = {"reactivate"} if person.is_active else {"deactivate", "issue_token"}
+        return [
+            each
+            for each in found
+            if not any(each.action_name.endswith(f"_{name}") for name in unfit)
+        ]
+
+    # columns
+
+    @admin.display(description=gettext_lazy("Name"), ordering="display_name")
+    def name(self, obj: Staff) -> str:
+        return str(obj)
+
+    @admin.display(description=gettext_lazy("Roles"))
+    def role_names(self, obj: Staff) -> str:
+        return ", ".join(roles.role_label(group.name) for group in obj.groups.all())
+
+    @admin.display(description=gettext_lazy("State"), ordering="is_active")
+    def state(self, obj: Staff) -> SafeString:
+        if not obj.is_active:
+            return status("idle", _("Deactivated"))
+        if obj.must_change_password:
+            return status("part", _("Temporary password"))
+        return status("good", _("Active"))
+
+    @admin.display(description=gettext_lazy("Last log-in"), ordering="last_login")
+    def last_seen(self, obj: Staff) -> str:
+        return moment(obj.last_login)
+
+    # writing
+
+    def save_model(
+        self, request: HttpRequest, obj: Staff, form: forms.Form, change: bool
+    ) -> None:
+        assert isinstance(request.user, Staff)
+        if change:
+            obj.save(update_fields=["display_name", "org_unit", "language"])
+            names = [group.name for group in form.cleaned_data["roles"]]
+            self._check_rank(request, obj, names)
+            roles.assign_roles(obj, names, actor=request.user)
+            if "org_unit" in form.changed_data:
+                accounts.end_sessions(obj)
+            return
+        names = [group.name for group in form.cleaned_data["roles"]]
+        self._check_rank(request, None, names)
+        person, password = accounts.create_staff(
+            username=obj.username,
+            display_name=obj.display_name,
+            org_unit=obj.org_unit,
+            language=obj.language,
+            roles=names,
+            actor=request.user,
+        )
+        obj.pk = person.pk
+        obj.password_once = password
+
+    def save_related(self, *args: Any) -> None:
+        """Roles are written with the person, in staff.roles."""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """staff.accounts wrote the entry."""
+
+    def response_add(
+        self, request: HttpRequest, obj: Staff, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return self._show_once(request, obj, obj.password_once)
+
+    def _check_rank(
+        self, request: HttpRequest, person: Staff | None, names: list[str]
+    ) -> None:
+        """Only an administrator makes, changes or unmakes one."""
+        touches = roles.ADMINISTRATOR in names or (person and person.is_superuser)
+        if touches and not request.user.is_superuser:  # type: ignore[union-attr]
+            raise PermissionDenied
+
+    def _show_once(
+        self, request: HttpRequest, person: Staff, password: str
+    ) -> HttpResponse:
+        return console_page(
+            request,
+            "staff/secret_once.html",
+            title=_("Temporary password"),
+            lead=_("Shown this once. It opens only the page where it is replaced."),
+            context={"person": person, "secret": password, "is_password": True},
+        )
+
+    # what one does with a person: a page that asks, then does it
+
+    def _ask(self, request: HttpRequest, person: Staff, **context: Any) -> HttpResponse:
+        return console_page(
+            request,
+            "staff/confirm.html",
+            title=context.pop("title"),
+            context={
+                "person": person,
+                "opts": self.opts,
+                "original": person,
+                **context,
+            },
+        )
+
+    def _person(self, request: HttpRequest, object_id: str) -> Staff:
+        person: Staff = self.get_object_or_404(request, object_id)
+        self._check_rank(request, person, [])
+        return person
+
+    @action(
+        description=gettext_lazy("Reset password"),
+        permissions=["staff.reset_password_staff"],
+        url_path="reset-password",
+        icon="lock_reset",
+    )
+    def reset_password(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._person(request, object_id)
+        assert isinstance(request.user, Staff)
+        if request.method == "POST":
+            password = accounts.reset_password(person, actor=request.user)
+            return self._show_once(request, person, password)
+        return self._ask(
+            request,
+            person,
+            title=_("Reset password"),
+            text=_("A temporary password is made and every session ends at once."),
+            verb=_("Reset password"),
+        )
+
+    @action(
+        description=gettext_lazy("Issue API token"),
+        permissions=["staff.add_apitoken"],
+        url_path="issue-token",
+        icon="vpn_key",
+    )
+    def issue_token(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._person(request, object_id)
+        assert isinstance(request.user, Staff)
+        name = request.POST.get("name", "").strip()[:60]
+        if request.method == "POST" and name:
+            token = tokens.issue(person, name=name, actor=request.user)
+            return console_page(
+                request,
+                "staff/secret_once.html",
+                title=_("API token"),
+                lead=_("Shown this once; afterwards it can only be revoked."),
+                context={"person": person, "secret": token},
+            )
+        return self._ask(
+            request,
+            person,
+            title=_("Issue API token"),
+            text=_("Whoever holds the token may do what this person may do."),
+            verb=_("Issue API token"),
+            field=_("What it is for"),
+            error=_("Say what it is for.") if request.method == "POST" else "",
+        )
+
+    @action(
+        description=gettext_lazy("Deactivate"),
+        permissions=["staff.deactivate_staff"],
+        url_path="deactivate",
+        icon="person_off",
+    )
+    def deactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._person(request, object_id)
+        assert isinstance(request.user, Staff)
+        error = ""
+        if request.method == "POST":
+            try:
+                if person == request.user:
+                    raise AppError(_("You can't deactivate your own account."))
+                accounts.deactivate(
+                    person, actor=request.user, reason=request.POST.get("name", "")
+                )
+            except AppError as refusal:
+                error = str(refusal.message)
+            else:
+                messages.success(request, _("The account is closed."))
+                return _back_to(person)
+        return self._ask(
+            request,
+            person,
+            title=_("Deactivate"),
+            text=_(
+                "Sessions, API tokens and open pages end at once; conversations go back "
+                "to their queue. The account can be opened again later."
+            ),
+            verb=_("Deactivate"),
+            field=_("Reason"),
+            is_optional=True,
+            is_dangerous=True,
+            error=error,
+        )
+
+    @action(
+        description=gettext_lazy("Open the account again"),
+        permissions=["staff.deactivate_staff"],
+        url_path="reactivate",
+        icon="person_check",
+    )
+    def reactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self._person(request, object_id)
+        assert isinstance(request.user, Staff)
+        if request.method == "POST":
+            password = accounts.reactivate(person, actor=request.user)
+            return self._show_once(request, person, password)
+        return self._ask(
+            request,
+            person,
+            title=_("Open the account again"),
+            text=_(
+                "The person gets a new temporary password; roles stay as they were."
+            ),
+            verb=_("Open the account again"),
+        )
+
+
+def _back_to(person: Staff) -> HttpResponse:
+    return HttpResponseRedirect(reverse("admin:staff_staff_change", args=[person.pk]))
+
+
+class OrgUnitForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Tries the change where the form can still say what is wrong with it."""
+
+    actor: Staff
+
+    class Meta:
+        model = OrgUnit
+        fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        parent = found.get("parent")
+        if parent is None and not self.actor.is_superuser:
+            raise ValidationError({"parent": _("Say which unit it belongs to.")})
+        return found
+
+
+@admin.register(OrgUnit)
+class OrgUnitAdmin(ScopedAdmin):
+    form = OrgUnitForm
+    list_display = ["tree", "kind", "controller_name", "state"]
+    list_filter = ["kind", "is_active"]
+    search_fields = ["name"]
+    list_select_related = ["controller"]
+    ordering = ["path"]
+    fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
+    autocomplete_fields = ["parent"]
+    actions = None
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        form.actor = request.user
+        return form
+
+    @admin.display(description=gettext_lazy("Unit"), ordering="path")
+    def tree(self, obj: OrgUnit) -> SafeString:
+        depth = max(obj.path.count("/") - 2, 0)
+        branch = format_html('<span class="pd-branch">{}</span>', "└ " if depth else "")
+        return format_html(
+            '<span style="padding-left: {}em">{}{}</span>',
+            depth * 1.4,
+            branch,
+            obj.name,
+        )
+
+    @admin.display(description=gettext_lazy("Data controller"))
+    def controller_name(self, obj: OrgUnit) -> str:
+        return obj.controller.name if obj.controller else "–"
+
+    @admin.display(description=gettext_lazy("State"), ordering="is_active")
+    def state(self, obj: OrgUnit) -> SafeString:
+        if obj.is_active:
+            return status("good", _("Active"))
+        return status("idle", _("Closed"))
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except AppError as refusal:
+            # Raised inside the save, whose transaction is gone: back to the form.
+            messages.error(request, str(refusal.message))
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(
+        self, request: HttpRequest, obj: OrgUnit, form: forms.Form, change: bool
+    ) -> None:
+        assert isinstance(request.user, Staff)
+        orgunits.save_unit(obj, actor=request.user)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """staff.orgunits wrote the entry."""
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
+        """staff.orgunits wrote the entry."""
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnly, ScopedAdmin):
+    list_display = ["name", "staff", "prefix", "created_at", "last_used_at", "state"]
+    list_select_related = ["staff"]
+    search_fields = ["name", "staff__display_name"]
+    fields = [
+        *("name", "staff", "prefix", "created_at", "created_by"),
+        *("last_used_at", "revoked_at"),
+    ]
+    actions = None
+    actions_detail = ["revoke"]
+
+    @admin.display(description=gettext_lazy("State"))
+    def state(self, obj: ApiToken) -> SafeString:
+        if obj.revoked_at:
+            return status("idle", _("Revoked"))
+        return status("good", _("Usable"))
+
+    @action(
+        description=gettext_lazy("Revoke"),
+        permissions=["staff.change_apitoken"],
+        url_path="revoke",
+        icon="key_off",
+    )
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        token: ApiToken = self.get_object_or_404(request, object_id)
+        assert isinstance(request.user, Staff)
+        if request.method != "POST":
+            return console_page(
+                request,
+                "staff/confirm.html",
+                title=_("Revoke"),
+                context={
+                    "person": token.staff,
+                    "text": _("Programs that use the token stop working at once."),
+                    "verb": _("Revoke"),
+                    "is_dangerous": True,
+                    "opts": self.opts,
+                    "original": token,
+                },
+            )
+        if tokens.revoke(token, actor=request.user):
+            messages.success(request, _("The token was revoked."))
+        return HttpResponseRedirect(reverse("admin:staff_apitoken_changelist"))
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnly, ScopedAdmin):
+    list_display = [
+        "summary",
+        "requested_by",
+        "state_shape",
+        "approver",
+        "requested_at",
+    ]
+    list_filter = ["state"]
+    list_select_related = ["requested_by", "approver"]
+    fields = [
+        *("summary", "action", "state", "requested_by", "approver", "reason"),
+        *("requested_at", "decided_at", "expires_at"),
+    ]
+    actions = None
+
+    @admin.display(description=gettext_lazy("State"))
+    def state_shape(self, obj: Approval) -> SafeString:
+        tones = {"requested": "part", "approved": "good", "refused": "bad"}
+        return status(tones.get(obj.state, "idle"), obj.get_state_display())
