@@ -155,7 +155,7 @@ class StaffAdmin(ScopedAdmin):
     ) -> None:
         """Only an administrator makes, changes or unmakes one."""
         touches = roles.ADMINISTRATOR in names or (person and person.is_superuser)
-        if touches and not request.user.is_superuser:  # type: ignore[union-attr]
+        if touches and not request.user.is_superuser:
             raise PermissionDenied
 
     def _show_once(
