@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from PIL import Image
 
+from core import doorbell
 from staff.models import Staff
 from wechat import limits
 from wechat.api import PlatformError, mp_client, wecom_client
@@ -114,12 +115,28 @@ def store_outgoing(app: App, content: bytes, *, actor: Staff) -> Media:
     )
 
 
+def want(app: App, media_id: str) -> Media:
+    """Note an incoming picture to be fetched; safe to repeat, in any transaction."""
+    known: Media | None = Media.objects.filter(
+        app=app, direction="in", media_id=media_id
+    ).first()
+    if known is not None:
+        return known
+    media = Media.objects.create(app=app, direction="in", media_id=media_id)
+    from wechat.tasks import fetch_media
+
+    doorbell.ring(fetch_media)
+    return media
+
+
 def platform_id(app: App, media_pk: int) -> str:
     """The picture's media_id on the platform, uploaded when it would be too old.
 
     Raises MediaMissing and PlatformError.
     """
-    media = Media.objects.filter(pk=media_pk, app=app, state=Media.State.STORED).first()
+    media: Media | None = Media.objects.filter(
+        pk=media_pk, app=app, state=Media.State.STORED
+    ).first()
     if media is None:
         raise MediaMissing
     expires = media.media_id_expires_at
@@ -166,7 +183,8 @@ def _claim() -> Media | None:
     lease = now + timedelta(seconds=settings.LEASE_SECONDS + 60)
     for pk in due.values_list("pk", flat=True)[:10]:
         if due.filter(pk=pk).update(lease_until=lease, tries=F("tries") + 1):
-            return Media.objects.select_related("app__account").get(pk=pk)
+            media: Media = Media.objects.select_related("app__account").get(pk=pk)
+            return media
     return None
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from core.registry import Text
 
 if TYPE_CHECKING:
-    from wechat.models import Account, App, InboundEvent, OutboundMessage
+    from staff.models import Staff
+    from wechat.models import Account, App, InboundEvent, Media, OutboundMessage
 
 
 @dataclass
@@ -106,3 +107,31 @@ def tell_outcome(message: OutboundMessage) -> None:
     for purpose, handler in _outcomes:
         if purpose == message.purpose:
             handler(message)
+
+
+# Who may see a picture (the reader of its conversation, say). One yes is enough; without
+# any, only who made it.
+MediaViewer = Callable[["Staff", "Media"], bool]
+media_viewers: list[MediaViewer] = []
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One WeCom contact of one colleague, as a directory pass read it.
+
+    `person`: the platform's external_contact; `follow`: its follow_info.
+    """
+
+    account: Account
+    userid: str
+    person: dict[str, Any]
+    follow: dict[str, Any]
+
+
+# Called in a transaction of their own, in the order read. `on_contacts_complete` comes
+# after a pass that read everything, with the moment it began: who was not seen since is
+# no contact any more. Both must be idempotent.
+ContactsHandler = Callable[["list[Contact]"], None]
+CompleteHandler = Callable[["Account", datetime], None]
+on_contacts: list[ContactsHandler] = []
+on_contacts_complete: list[CompleteHandler] = []

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from core.encryption import EncryptedTextField
 from staff.models import OrgUnit, Staff
 from staff.scope import controller_scope
+from wechat.models.scoping import OfAccountQuerySet, OfAppQuerySet
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -217,6 +218,8 @@ class AccessToken(models.Model):
         _("refreshed by another system at"), null=True, blank=True
     )
 
+    objects = OfAppQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("access token")
         verbose_name_plural = _("access tokens")
@@ -256,6 +259,8 @@ class KfAccount(models.Model):
     last_pulled_at = models.DateTimeField(_("last pulled at"), null=True, blank=True)
     last_error = models.CharField(_("last error"), max_length=300, blank=True)
 
+    objects = OfAppQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("WeChat Customer Service account")
         verbose_name_plural = _("WeChat Customer Service accounts")
@@ -275,6 +280,8 @@ class VerifyFile(models.Model):
     )
     name = models.CharField(_("file name"), max_length=100, unique=True)
     content = models.CharField(_("content"), max_length=64)
+
+    objects = OfAccountQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("domain verification file")
@@ -318,6 +325,8 @@ class QuotaUse(models.Model):
     reserved = models.PositiveIntegerField(_("reserved"), default=0)
     used = models.PositiveIntegerField(_("used"), default=0)
 
+    objects = OfAppQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("quota use")
         verbose_name_plural = _("quota uses")
@@ -357,6 +366,8 @@ class ReplyWindow(models.Model):
     allowed = models.PositiveSmallIntegerField(_("allowed"))
     reserved = models.PositiveSmallIntegerField(_("reserved"), default=0)
     used = models.PositiveSmallIntegerField(_("used"), default=0)
+
+    objects = OfAppQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("reply window")

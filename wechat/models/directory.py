@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from wechat.models.accounts import Account, App
+from wechat.models.scoping import OfAccountQuerySet, OfAppQuerySet
 
 
 class Colleague(models.Model):
@@ -30,6 +31,8 @@ class Colleague(models.Model):
     )
     is_following = models.BooleanField(_("serves customers"), default=True)
     seen_at = models.DateTimeField(_("seen at"), null=True, blank=True)
+
+    objects = OfAccountQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("colleague")
@@ -84,6 +87,8 @@ class Media(models.Model):
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
+    objects = OfAppQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("media file")
         verbose_name_plural = _("media files")
@@ -126,6 +131,8 @@ class SyncRun(models.Model):
     started_at = models.DateTimeField(_("started at"), auto_now_add=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    objects = OfAppQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("sync run")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import Staff
 from wechat.models.accounts import Account, App
+from wechat.models.scoping import OfAppQuerySet, OfMessageQuerySet
 from wechat.reasons import explain
 
 
@@ -23,6 +24,8 @@ class OutboundBatch(models.Model):
     )
     idem_key = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = OfAppQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("mass-send batch")
@@ -195,6 +198,8 @@ class Attempt(models.Model):
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
     errcode = models.IntegerField(_("error code"), null=True, blank=True)
     evidence = models.JSONField(_("evidence"), default=dict, blank=True)
+
+    objects = OfMessageQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("attempt")
