@@ -13,5 +13,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("privatedomain.api")),
     re_path(rf"^(?P<name>{verify_files.NAME})$", verify_files.serve),
+    path("", include("wechat.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -14,12 +14,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from core import jobs
+from core.errors import AppError
 from wechat import registry
 from wechat.api import PlatformError, wecom_client
 from wechat.api.wecom import WecomClient
 from wechat.models import Account, App, Colleague, SyncRun
 from wechat.registry import Contact
 
+JOB = "wechat.sync_contacts"
 SCOPE = "wecom.contacts"
 LEASE = timedelta(minutes=2)
 # Colleagues of one get_by_user call; pages are 100 contacts whatever their number.
@@ -163,3 +166,28 @@ def _contacts(account: Account, page: dict[str, Any]) -> list[Contact]:
         )
         for row in page.get("external_contact_list", [])
     ]
+
+
+def run_job(progress: jobs.Progress) -> dict[str, Any]:
+    """The pass as a job: `params["app"]`. Raises AppError when the platform refuses."""
+    app = App.objects.select_related("account").get(pk=progress.params["app"])
+    seen = 0
+
+    def tell(run: SyncRun) -> None:
+        nonlocal seen
+        progress.step(run.seen - seen)
+        seen = run.seen
+
+    run = sync_contacts(app, progress=tell)
+    if run.state == SyncRun.State.FAILED:
+        raise AppError(run.error, code="sync_failed")
+    return {"seen": run.seen, "run": run.pk}
+
+
+def sync_all() -> None:
+    """The nightly pass over every live corp, by its first active app."""
+    for account in Account.objects.live().filter(kind=Account.Kind.WECOM):
+        app = account.apps.filter(is_active=True, held_reason="").order_by("pk").first()
+        if app is not None:
+            app.account = account
+            sync_contacts(app)

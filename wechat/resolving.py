@@ -204,3 +204,25 @@ def _digest(row: OutboundMessage, choice: str) -> str:
     covered += [row.recipient, row.payload]
     text = json.dumps(covered, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_requests_for(staff: Staff) -> int:
+    """Decisions on messages in their scope that somebody else waits for."""
+    if not staff.has_perm("wechat.resolve_outboundmessage"):
+        return 0
+    return len(asked_messages(staff))
+
+
+def asked_messages(staff: Staff) -> list[int]:
+    """Messages in their scope with an open request of somebody else."""
+    asked = (
+        Approval.objects.open()
+        .filter(action__startswith=PREFIX)
+        .exclude(requested_by=staff)
+        .values_list("subject_id", flat=True)
+    )
+    return list(
+        OutboundMessage.objects.visible_to(staff)
+        .filter(pk__in=[int(pk) for pk in asked[:500]], state=State.UNKNOWN)
+        .values_list("pk", flat=True)
+    )

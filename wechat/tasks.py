@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from wechat import media, reaping, sending
+from wechat import directory, evidence, media, reaping, sending, tokens
 
 
 @shared_task(queue="realtime")
@@ -68,3 +68,20 @@ def empty_old_bodies() -> None:
     from wechat import intake
 
     intake.empty_old_bodies()
+
+
+@shared_task(queue="bulk")
+def sync_all_contacts() -> None:
+    """Read colleagues and contacts of every corp, nightly."""
+    directory.sync_all()
+
+
+@shared_task
+def prune_evidence() -> None:
+    evidence.prune()
+
+
+@shared_task
+def refresh_tokens() -> None:
+    """Fetch tokens before they end, so that no reply waits for one."""
+    tokens.refresh_ending()

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 MIN_INTERVAL = timedelta(seconds=10)
 FORCE_INTERVAL = timedelta(seconds=30)
 NETWORK_PAUSE = timedelta(seconds=1)
+# The platform gives the next stable token five minutes before the end of the last.
+AHEAD = timedelta(minutes=5)
 POLL_SECONDS = 0.05
 MP_URL = "https://api.weixin.qq.com/cgi-bin/stable_token"
 WECOM_URL = "https://qyapi.weixin.qq.com/cgi-bin/gettoken"
@@ -75,6 +77,20 @@ def forget(app: App) -> None:
         last_errcode=None,
         is_suspect=False,
     )
+
+
+def refresh_ending() -> None:
+    """Renew ahead what ends within AHEAD, of apps that were used; failures are kept."""
+    ending = App.objects.filter(
+        is_active=True,
+        account__state="live",
+        access_token__expires_at__lt=timezone.now() + AHEAD,
+    ).select_related("account")
+    for app in ending:
+        try:
+            _refresh(app, _row(app).generation, refused="")
+        except PlatformError as error:
+            logger.warning("Token of app %s: %s", app.pk, error.code)
 
 
 def _row(app: App) -> AccessToken:
