@@ -23,7 +23,7 @@ from core.crash import crash_point
 from core.doorbell import ring
 from core.errors import AppError
 from staff.models import Staff
-from wechat import registry
+from wechat import clock, registry
 from wechat.models import App, InboundEvent
 from wechat.parsing import parse_xml, source_time
 
@@ -173,6 +173,7 @@ def _run(pk: int, apps: _Apps) -> bool:
 def inbound_of(event: InboundEvent, app: App) -> registry.Inbound:
     """The event as handlers get it; raises BadCallback when its body can't be read."""
     fields = fields_of(event)
+    at = source_time(fields)
     return registry.Inbound(
         event=event,
         app=app,
@@ -180,7 +181,7 @@ def inbound_of(event: InboundEvent, app: App) -> registry.Inbound:
         kind=event.kind,
         fields=fields,
         subject=event.subject,
-        at=_our_time(source_time(fields), event, app),
+        at=clock.our_time(app.account, at) if at else event.received_at,
     )
 
 
@@ -190,14 +191,6 @@ def fields_of(event: InboundEvent) -> dict[str, Any]:
         fields: dict[str, Any] = json.loads(event.body)
         return fields
     return parse_xml(event.body)
-
-
-def _our_time(at: datetime | None, event: InboundEvent, app: App) -> datetime:
-    if at is None:
-        return event.received_at
-    if app.account.is_sandbox:
-        return at - timedelta(seconds=app.account.clock_offset_seconds)
-    return at
 
 
 def _note_failure(pk: int, error: Exception) -> None:

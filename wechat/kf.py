@@ -21,6 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.doorbell import ring
+from wechat import limits
 from wechat.api import PlatformError, Reach, wecom_client
 from wechat.models import Account, App, InboundEvent, KfAccount, SyncRun
 from wechat.parsing import kf_envelope, text
@@ -29,9 +30,8 @@ from wechat.registry import Inbound, on
 logger = logging.getLogger(__name__)
 
 PULL_SECONDS = 20.0
-# The platform's 10 minutes, less what a call takes.
-TOKEN_LIFE = timedelta(minutes=9, seconds=30)
-HISTORY = timedelta(days=3)
+# A token is not used in its last seconds: the call takes some, too.
+TOKEN_MARGIN = timedelta(seconds=30)
 ALARM_AGE = timedelta(minutes=5)
 # Without a callback: callbacks get lost, and calls without a token are few.
 POLL_EVERY = timedelta(minutes=10)
@@ -121,7 +121,8 @@ def _lease(pk: int, owner: str) -> bool:
 def _page(account: KfAccount) -> dict[str, Any]:
     """One call; a token that is refused is dropped and the call made without."""
     now = timezone.now()
-    if account.last_pulled_at and now - account.last_pulled_at > HISTORY:
+    history = timedelta(seconds=limits.value("kf.sync.history_seconds"))
+    if account.last_pulled_at and now - account.last_pulled_at > history:
         logger.warning("kf account %s was not read for three days", account.pk)
         account.cursor = _forget_cursor(account)
     client = wecom_client(account.app)
@@ -141,7 +142,8 @@ def _page(account: KfAccount) -> dict[str, Any]:
 
 
 def _is_live(at: datetime | None, now: datetime) -> bool:
-    return at is not None and now - at < TOKEN_LIFE
+    life = timedelta(seconds=limits.value("kf.sync.token_seconds")) - TOKEN_MARGIN
+    return at is not None and now - at < life
 
 
 def _forget_cursor(account: KfAccount) -> str:
