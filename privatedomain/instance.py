@@ -24,6 +24,7 @@ from privatedomain import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_MARK = "demo-"
+SECRETS = ("SECRET_KEY", "FIELD_KEYS", "SEARCH_KEY")
 
 
 class AlreadyRunning(RuntimeError):
@@ -85,9 +86,11 @@ class Instance:
         }
 
     def secrets(self) -> dict[str, str]:
-        """Read DATA_DIR/secrets.env, made on first use."""
+        """Read DATA_DIR/secrets.env, made when the environment names no secrets."""
         path = self.data_dir / "secrets.env"
         if not path.exists():
+            if all(os.environ.get(name) for name in SECRETS):
+                return {}
             self.data_dir.mkdir(parents=True, exist_ok=True)
             write_private(path, _env_text(new_secrets(is_demo=self.is_demo)))
         return read_env(path)

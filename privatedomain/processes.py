@@ -1,4 +1,7 @@
-"""The processes of a running copy, one list for the supervisor, tests and faults."""
+"""The processes of a running copy, one list for the supervisor, tests and faults.
+
+python -m privatedomain.processes NAME    becomes that process (for systemd)
+"""
 
 import os
 import sys
@@ -72,3 +75,18 @@ def _worker(name: str, environment: dict[str, str]) -> tuple[str, ...]:
         # One database of rows is the queue: workers need not know each other.
         *("--without-mingle", "--without-gossip", "--without-heartbeat"),
     )
+
+
+def main(argv: list[str]) -> None:
+    """Become the named process; exits with an error when there is none of that name."""
+    defaults = {"PORT": "8000", "LIVE_PORT": "8002", "SANDBOX_PORT": "8001"}
+    known = processes(defaults | dict(os.environ))
+    if len(argv) != 1 or argv[0] not in known:
+        names = ",".join(known)
+        sys.exit(f"usage: python -m privatedomain.processes {{{names}}}")
+    # No launcher: systemd itself clears what a killed process leaves behind.
+    os.execv(sys.executable, [sys.executable, "-m", *known[argv[0]].program])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

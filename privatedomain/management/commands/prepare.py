@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 
 from core.models import Heartbeat, Instance
 from privatedomain import epoch
-from privatedomain.instance import write_private
+from privatedomain.instance import current, write_private
 from wechat.models import Account
 
 SYNCS = ("sync_roles", "sync_periodic_tasks", "sync_builtin_data")
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        current().prepare_folders()
         # A migration that cannot get its lock must fail, not stop the console.
         os.environ.setdefault("PGOPTIONS", "-c lock_timeout=5s")
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
