@@ -104,6 +104,8 @@ class Member(models.Model):
             models.Index(
                 fields=["org_unit", "-last_seen_at"], name="crm_member_unit_recent"
             ),
+            # For who sees every controller.
+            models.Index(fields=["-last_seen_at", "-id"], name="crm_member_seen"),
             models.Index(
                 fields=["phone_hash"],
                 condition=~models.Q(phone_hash=""),
@@ -194,6 +196,24 @@ class Identity(models.Model):
         return f"{self.kind} {self.value}"
 
 
+# How a friendship came about (contract B3; WeCom doc 92114).
+ADD_WAYS = {
+    0: _("unknown way"),
+    1: _("scanned a code"),
+    2: _("searched the phone number"),
+    3: _("shared name card"),
+    4: _("group chat"),
+    5: _("phone contacts"),
+    6: _("WeChat contacts"),
+    8: _("support staff added by the platform"),
+    9: _("searched the mail address"),
+    10: _("Channels"),
+    16: _("acquisition link"),
+    201: _("shared by a colleague"),
+    202: _("assigned by an administrator"),
+}
+
+
 class RelationQuerySet(models.QuerySet["Relation"]):
     def visible_to(self, staff: Staff) -> RelationQuerySet:
         return self.filter(member__in=Member.objects.visible_to(staff))
@@ -243,6 +263,10 @@ class Relation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.member_id}–{self.colleague_id}"
+
+    @property
+    def add_way_words(self) -> str:
+        return "" if self.add_way is None else str(ADD_WAYS.get(self.add_way, ""))
 
 
 class Tombstone(models.Model):
@@ -318,6 +342,14 @@ class Event(models.Model):
         return f"{self.kind} {self.at:%F %T}"
 
 
+PURPOSES = {"marketing": _("marketing messages"), "profile": _("profile data")}
+SOURCES = {
+    "message": _("by message"),
+    "platform": _("told by the platform"),
+    "staff": _("entered by a colleague"),
+}
+
+
 class ConsentEntryQuerySet(models.QuerySet["ConsentEntry"]):
     def visible_to(self, staff: Staff) -> ConsentEntryQuerySet:
         return self.filter(member__in=Member.objects.visible_to(staff))
@@ -360,3 +392,11 @@ class ConsentEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.purpose}"
+
+    @property
+    def purpose_words(self) -> str:
+        return str(PURPOSES.get(self.purpose, self.purpose))
+
+    @property
+    def source_words(self) -> str:
+        return str(SOURCES.get(self.source, self.source))

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
+from crm.models import PURPOSES, SOURCES
 from crm.timeline import Group, describe
 
 _MESSAGE_TITLES: dict[str, tuple[Text, str]] = {
@@ -50,15 +51,6 @@ _KF_CHANGES: dict[str, Text] = {
     "2": _("handed to another colleague"),
     "3": _("ended"),
     "4": _("opened again"),
-}
-_PURPOSES: dict[str, Text] = {
-    "marketing": _("marketing messages"),
-    "profile": _("profile data"),
-}
-_SOURCES: dict[str, Text] = {
-    "message": _("by message"),
-    "platform": _("told by the platform"),
-    "staff": _("entered by a colleague"),
 }
 
 
@@ -112,7 +104,7 @@ def _answers(data: dict[str, Any]) -> Text:
 
 def _consent(data: dict[str, Any]) -> Text:
     purpose, source = str(data.get("purpose", "")), str(data.get("source", ""))
-    return f"{_PURPOSES.get(purpose, purpose)} · {_SOURCES.get(source, source)}"
+    return f"{PURPOSES.get(purpose, purpose)} · {SOURCES.get(source, source)}"
 
 
 def describe_all() -> None:

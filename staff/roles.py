@@ -44,7 +44,8 @@ def _edit(*models: str) -> frozenset[str]:
 _MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
 _CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
-_ANSWERING = _CONVERSATIONS | _MEMBERS | {"service.answer_conversation"}
+_REMARKING = {"crm.remark_member"}
+_ANSWERING = _CONVERSATIONS | _MEMBERS | _REMARKING | {"service.answer_conversation"}
 _SUPERVISING = (
     _ANSWERING
     | _edit("service.queue")
@@ -60,7 +61,7 @@ _GATEWAY = _ACCOUNTS | _view(
 _CONTENT = _edit("content.answerrule") | {"content.test_answerrule"}
 _PEOPLE = _view("staff.staff", "staff.orgunit")
 
-_OPS_SPECIALIST = _MEMBERS | _CONSENT | _ACCOUNTS | _CONTENT
+_OPS_SPECIALIST = _MEMBERS | _REMARKING | _CONSENT | _ACCOUNTS | _CONTENT
 _OPS_MANAGER = (
     _OPS_SPECIALIST
     | _GATEWAY
