@@ -95,12 +95,15 @@ class Engine:
         self._fresh.set()
 
     def _look(self) -> None:
-        """Bring due rows into memory, woken by commits and twice a second."""
+        """Bring due rows into memory: woken by commits, else when the next is due."""
+        pause = 0.0
         while True:
-            self._fresh.wait(0.5)
+            self._fresh.wait(pause)
             self._fresh.clear()
+            pause = 0.5
             try:
                 self._collect()
+                pause = min(pause, _until_next())
             except DatabaseError:
                 logger.exception("cannot read the push queue")
 
@@ -152,6 +155,13 @@ class Engine:
 engine = Engine()
 
 
+def _until_next() -> float:
+    """Seconds until a push that is not due yet becomes due."""
+    later = Push.objects.filter(state=Push.State.PENDING, due_real_at__gt=time.time())
+    first = later.order_by("due_real_at").values_list("due_real_at", flat=True).first()
+    return 60.0 if first is None else max(0.0, first - time.time())
+
+
 def deliver(push_id: int) -> None:
     """One attempt, if the push is still due; its result is committed."""
     row = (
@@ -167,6 +177,8 @@ def deliver(push_id: int) -> None:
         return
     reply = callbacks.push(row.account, row.body, row.openid)
     with world.change():
+        if not Push.objects.filter(pk=push_id).exists():
+            return  # the world was reset meanwhile
         PushAttempt.objects.create(
             push=row,
             at=clock.now(),

@@ -8,31 +8,20 @@ import random
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.db import connection
 
 from sandbox import clock, ids, options, world
 from sandbox.models import (
     Account,
-    Call,
     Colleague,
-    ContactWay,
     CorpTag,
-    Fault,
     Follow,
     Friendship,
     KfAccount,
-    KfMessage,
-    KfSent,
-    KfToken,
-    Media,
-    Message,
     MpTag,
     Person,
-    Push,
-    PushAttempt,
-    QrCode,
-    Token,
-    Use,
 )
 
 PEOPLE = 120
@@ -130,31 +119,12 @@ def ensure() -> None:
 
 def wipe() -> None:
     """Forget people and everything that happened; accounts stay, as first made."""
-    models = (
-        PushAttempt,
-        Push,
-        Call,
-        Fault,
-        Token,
-        Use,
-        KfMessage,
-        KfToken,
-        KfSent,
-        Message,
-        ContactWay,
-        QrCode,
-        MpTag,
-        CorpTag,
-        Person,
-        Media,
-        KfAccount,
-        Colleague,
-    )
-    for model in models:
-        model.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA defer_foreign_keys = ON")
+        for model in apps.get_app_config("sandbox").get_models():
+            cursor.execute(f'DELETE FROM "{model._meta.db_table}"')  # noqa: S608
     for path in Path(settings.MEDIA_DIR).glob("*"):
         path.unlink()
-    Account.objects.all().delete()
     options.forget()
     _accounts()
 
