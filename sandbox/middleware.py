@@ -22,7 +22,7 @@ class VirtualDate:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response["Date"] = http_date(clock.now())
-        if not response.streaming:
+        if not response.streaming and not response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
         return response
 

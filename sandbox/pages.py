@@ -1,11 +1,14 @@
 """The phone page, pictures, and a sign of life."""
 
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.views.static import serve
 
 from sandbox import clock, media
 from sandbox.control.door import answer
@@ -13,6 +16,7 @@ from sandbox.control.people import described
 from sandbox.models import Call, Grant, Media, Message, Person, Push
 
 NEWEST = 60
+STATIC = Path(__file__).resolve().parent / "static"
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -29,6 +33,13 @@ def picture(request: HttpRequest, name: str) -> HttpResponse:
     response = HttpResponse(media.content_of(row), content_type=row.content_type)
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "max-age=86400"
+    return response
+
+
+def static(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Files of the page, asked about each time: they change with the code."""
+    response = serve(request, name, document_root=str(STATIC))
+    response["Cache-Control"] = "no-cache"
     return response
 
 

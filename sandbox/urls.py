@@ -1,13 +1,8 @@
-from pathlib import Path
-
 from django.urls import path, re_path
-from django.views.static import serve
 
 from sandbox import pages
 from sandbox.api.gateway import api
 from sandbox.control import accounts, people, plane
-
-STATIC = Path(__file__).resolve().parent / "static"
 
 urlpatterns = [
     path("healthz", pages.healthz),
@@ -33,7 +28,7 @@ urlpatterns = [
     path("control/reset", plane.reset_view),
     path("", pages.phone),
     path("phone/state", pages.state),
-    re_path(r"^static/(?P<path>.+)$", serve, {"document_root": STATIC}),
+    path("static/<path:name>", pages.static),
     re_path(r"^(?P<prefix>mp|qy)(?P<path>/.+)$", api),
     re_path(r"^(?P<path>cgi-bin/.+)$", api),
 ]

@@ -8,7 +8,6 @@ const EMOJIS = [..."😀😄😂🤣😊😍😘😋😎🤔😅😭😡😱🥺
 
 let newest = 0; // id of the last line drawn
 let lastStamp = 0;
-let hasMenu = true; // whether the menu bar, not the text field, is up
 let menuPrint = "";
 
 export const lastId = () => newest;
@@ -24,7 +23,6 @@ export function setUp(onOpen) {
       write();
     }
   };
-  byId("to-menu").onclick = () => { hasMenu = true; bars(); };
   byId("emoji").onclick = () => panel("emoji", emojis);
   byId("picture").onclick = () => panel("picture", pictures);
   byId("chat-more").onclick = actions;
@@ -62,7 +60,6 @@ export function clear() {
   newest = 0;
   lastStamp = 0;
   byId("chat").replaceChildren();
-  hasMenu = Boolean(official(store.address)?.menu);
   closePanel();
   menuPrint = "";
 }
@@ -210,23 +207,28 @@ function bars() {
   const canWrite = Boolean(store.person && (account ? follow(store.address)?.subscribed
     : kfAccount(store.address) || friendship(store.address)));
   const menu = canWrite && account?.menu;
-  byId("menu").hidden = !(menu && hasMenu);
-  byId("compose").hidden = !canWrite || Boolean(menu && hasMenu);
-  byId("to-menu").hidden = !menu;
+  byId("menu").hidden = !menu;
+  byId("compose").hidden = !canWrite;
+  again(Boolean(store.person && !canWrite), account);
   byId("picture").hidden = Boolean(colleague(store.address));
-  if (!canWrite || (menu && hasMenu)) closePanel();
+  if (!canWrite) closePanel();
   const print = JSON.stringify(menu || null);
   if (menu && print !== menuPrint) {
     menuPrint = print;
-    byId("menu").replaceChildren(swap(), ...menu.button.map(topButton));
+    byId("menu").replaceChildren(...menu.button.map(topButton));
   }
 }
 
-function swap() {
-  const box = el("div.swap", {}, el("button", { type: "button", "aria-label": "写消息", title: "切换到输入",
-    onclick: () => { hasMenu = false; bars(); byId("text").focus(); } }));
-  box.firstChild.innerHTML = '<svg viewBox="0 0 24 24"><rect x="2" y="5" width="20" height="14" rx="2"/><path d="M6 9h.5M10 9h.5M14 9h.5M18 9h.5M6 12h.5M10 12h.5M14 12h.5M18 12h.5M8 15.5h8"/></svg>';
-  return box;
+// Who left keeps the old chat and may come back.
+function again(isShown, account) {
+  const box = byId("again");
+  box.hidden = !isShown;
+  if (!isShown || box.of === store.address) return;
+  box.of = store.address;
+  box.replaceChildren(...(account
+    ? ["未关注", el("button.primary", { type: "button", onclick: () => deed("follow", { account: store.address }) }, "关注"),
+      el("button", { type: "button", onclick: () => askScene() }, "扫码…")]
+    : ["已不是好友", el("button.primary", { type: "button", onclick: () => deed("add", { colleague: store.address }) }, "重新添加")]));
 }
 
 function topButton(button) {
@@ -258,6 +260,7 @@ function panel(kind, make) {
   box.kind = kind;
   box.hidden = false;
   box.replaceChildren(make());
+  byId("chat").scrollTop = byId("chat").scrollHeight;
 }
 
 function emojis() {
@@ -280,7 +283,7 @@ function pictures() {
   return el("div.pictures", {}, ...samples.map((name, number) =>
     el("button", { type: "button", title: names[number], onclick: () => picture({ sample: number }) },
       el("img", { src: `/static/sandbox/samples/${name}.jpg`, alt: names[number] }))),
-  el("button.upload", { type: "button", onclick: () => file.click() }, "从电脑选一张"), file);
+  el("button.upload", { type: "button", onclick: () => file.click() }, "上传…"), file);
 }
 
 async function picture(body) {
