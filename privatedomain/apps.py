@@ -17,10 +17,18 @@ class PrivatedomainConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing the checks registers them.
-        from privatedomain import checks, health, health_page, heartbeats, pages
+        from privatedomain import (
+            checks,
+            health,
+            health_page,
+            heartbeats,
+            holding,
+            pages,
+        )
 
         assert checks
         health.register()
         heartbeats.register()
         health_page.register()
         pages.register()
+        holding.register()
