@@ -9,16 +9,14 @@ class ServiceConfig(AppConfig):
     verbose_name = _("Service")
 
     def ready(self) -> None:
-        from core import system_settings
+        from core import registry
 
-        system_settings.declare(
-            system_settings.Declaration(
-                key="service.answer_within_seconds",
-                label=_("Answer a waiting customer within"),
-                default=120,
-                unit=_("seconds"),
-                help_text=_("Waiting times turn amber at half of it and red after it."),
-                minimum=10,
-                maximum=86_400,
-            )
-        )
+        # intake and lifecycle hang themselves on to the layers below.
+        from service import attention, intake, lifecycle, presence, wording  # noqa: F401
+        from service.urls import SITE_URLS
+
+        wording.declare_settings()
+        wording.describe_history()
+        attention.register()
+        registry.site_urls.extend(SITE_URLS)
+        registry.on_staff_deactivated.append(lifecycle.give_back)

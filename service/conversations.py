@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _t
 
 from core import audit, live, system_settings
 from core.crash import crash_point
+from crm import timeline
 from crm.models import Member
 from service.errors import (
     AgentUnavailable,
@@ -139,7 +140,7 @@ def _open(app: App, member: Member, recipient: str, said: Said) -> Conversation:
     """Insert an unfinished one, or lock the one that another writer just opened."""
     try:
         with transaction.atomic():
-            return Conversation.objects.create(
+            opened = Conversation.objects.create(
                 app=app,
                 member=member,
                 recipient=recipient,
@@ -152,6 +153,8 @@ def _open(app: App, member: Member, recipient: str, said: Said) -> Conversation:
         if found is None:
             raise
         return found
+    _write_history(opened, "opened", at=said.at)
+    return opened
 
 
 def _message_of(inbound: InboundEvent | None) -> Message | None:
@@ -320,6 +323,9 @@ def finish(conversation: Conversation, *, reason: str, actor: Staff) -> None:
         ]
     )
     _audit("closed", conversation, actor=actor, after={"reason": reason})
+    _write_history(
+        conversation, "closed", at=conversation.closed_at, reason=reason, staff=holder
+    )
     _announce(conversation)
     if holder is not None:
         live.notify(f"staff.{holder}", conversation=conversation.pk)
@@ -348,10 +354,7 @@ def reply(
         known = locked.messages.filter(client_key=client_key).first()
         if known is not None:
             return _same(known, text=text, media=media)
-        _must_be_held(locked)
-        if locked.assignee_id != actor.pk:
-            assert locked.assignee is not None
-            raise NotHolder.but(locked.assignee)
+        check_may_reply(locked, actor=actor)
         _check_answer(locked, text, media)
         left = _check_allowance(locked)
         message = Message.objects.create(
@@ -404,11 +407,18 @@ def mark_read(conversation: Conversation, *, actor: Staff) -> None:
     ).update(unread_count=0)
 
 
-def _check_answer(conversation: Conversation, text: str, media: Media | None) -> None:
+def check_may_reply(conversation: Conversation, *, actor: Staff) -> None:
+    """Raise what `reply` would, before anything about the answer itself is known."""
+    _must_be_held(conversation)
+    if conversation.assignee is not None and conversation.assignee_id != actor.pk:
+        raise NotHolder.but(conversation.assignee)
     if conversation.app.account.is_wecom:
         raise CannotReplyHere
     if not conversation.member.is_reachable:
         raise NotReachable
+
+
+def _check_answer(conversation: Conversation, text: str, media: Media | None) -> None:
     if not text and media is None:
         raise BadReply(_t("Write something first."), code="empty_reply")
     if len(text.encode()) > TEXT_LIMIT_BYTES:
@@ -616,6 +626,19 @@ def _put_back(conversation: Conversation, *, because: str, actor: Staff) -> None
 def _announce(conversation: Conversation, **ids: int) -> None:
     live.notify(f"conversation.{conversation.pk}", conversation=conversation.pk, **ids)
     live.notify(f"queue.{conversation.queue_id}", conversation=conversation.pk, **ids)
+
+
+def _write_history(
+    conversation: Conversation, verb: str, *, at: datetime, **data: Any
+) -> None:
+    timeline.write(
+        member=conversation.member,
+        kind=f"conversation.{verb}",
+        at=at,
+        key=f"conversation:{conversation.pk}:{verb}",
+        account=conversation.app.account,
+        data={"conversation": conversation.pk, **data},
+    )
 
 
 def _audit(verb: str, conversation: Conversation, *, actor: Staff, **what: Any) -> None:

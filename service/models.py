@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -66,6 +67,11 @@ class Queue(models.Model):
         return self.name
 
 
+class AgentStateQuerySet(models.QuerySet["AgentState"]):
+    def visible_to(self, staff: Staff) -> AgentStateQuerySet:
+        return self.filter(staff__in=Staff.objects.visible_to(staff))
+
+
 class AgentState(models.Model):
     """How much an agent takes now. The claim refuses `open_count >= capacity`."""
 
@@ -87,6 +93,8 @@ class AgentState(models.Model):
     open_count = models.PositiveSmallIntegerField(_("open"), default=0)
     heartbeat_at = models.DateTimeField(_("seen at"), null=True, blank=True)
 
+    objects = AgentStateQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("agent state")
         verbose_name_plural = _("agent states")
@@ -104,6 +112,21 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         if scope is None:
             return self.none()
         return self.filter(scope, app__account__in=Account.objects.visible_to(staff))
+
+    def readable_by(self, staff: Staff) -> ConversationQuerySet:
+        """Those whose messages the person may read.
+
+        Their own, what waits in queues they take from, and what is over; conversations
+        colleagues have, with `supervise_conversation` only.
+        """
+        rows = self.visible_to(staff)
+        if staff.has_perm("service.supervise_conversation"):
+            return rows
+        waiting = models.Q(
+            state=Conversation.State.QUEUED, queue__in=Queue.objects.worked_by(staff)
+        )
+        over = models.Q(state=Conversation.State.CLOSED)
+        return rows.filter(models.Q(assignee=staff) | waiting | over)
 
     def unfinished(self) -> ConversationQuerySet:
         return self.exclude(state=Conversation.State.CLOSED)
@@ -131,6 +154,7 @@ class Conversation(models.Model):
         RESOLVED = "resolved", _("Resolved")
         UNFOLLOWED = "unfollowed", _("The customer unfollowed")
         NO_ANSWER = "no_answer", _("The customer no longer answers")
+        MERGED = "merged", _("Joined with another conversation")
         OTHER = "other", _("Other")
 
     app = models.ForeignKey(
@@ -354,6 +378,8 @@ class MissCount(models.Model):
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="+")
     member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="+")
     count = models.PositiveSmallIntegerField(default=0)
+    # The last events counted: a replay counts none twice.
+    event_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
 
     class Meta:
         verbose_name = _("miss count")

@@ -1,0 +1,124 @@
+"""Queues, agents and conversations in the admin; work itself is done in the workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from core import audit
+from core.admin import ScopedAdmin
+from core.templatetags.console import moment
+from service.models import AgentState, Conversation, Queue
+
+
+@admin.register(Queue)
+class QueueAdmin(ScopedAdmin):
+    list_display = ["name", "account", "is_default", "is_active"]
+    list_filter = ["account", "is_active"]
+    list_select_related = ["account"]
+    search_fields = ["name"]
+    autocomplete_fields: list[str] = []
+    filter_horizontal = ["agents"]
+    fields = ["name", "account", "is_default", "is_active", "agents"]
+
+
+@admin.register(AgentState)
+class AgentStateAdmin(ScopedAdmin):
+    """Rows come into being when an agent first opens the workspace."""
+
+    list_display = ["staff", "status", "open_count", "capacity", "seen"]
+    list_filter = ["status"]
+    list_select_related = ["staff"]
+    search_fields = ["staff__display_name", "staff__username"]
+    fields = ["staff", "capacity", "status", "open_count", "heartbeat_at"]
+    readonly_fields = ["staff", "status", "open_count", "heartbeat_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: AgentState | None = None
+    ) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: AgentState, form: Any, change: bool
+    ) -> None:
+        # Only this field: claims count open_count meanwhile.
+        before = AgentState.objects.values_list("capacity", flat=True).get(pk=obj.pk)
+        obj.save(update_fields=["capacity"])
+        audit.record(
+            "service.agentstate.capacity_set",
+            obj,
+            actor=request.user,  # type: ignore[arg-type]
+            before={"capacity": before},
+            after={"capacity": obj.capacity},
+            label=str(obj.staff),
+        )
+
+    @admin.display(description=_("seen"), ordering="heartbeat_at")
+    def seen(self, obj: AgentState) -> str:
+        return moment(obj.heartbeat_at)
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ScopedAdmin):
+    """Read only: every change goes through the workspace."""
+
+    list_display = [
+        "number",
+        "member",
+        "account",
+        "queue",
+        "state",
+        "assignee",
+        "opened",
+        "closed",
+        "close_reason",
+    ]
+    list_filter = ["state", "close_reason", "queue", "assignee"]
+    list_select_related = ["member", "app__account", "queue", "assignee"]
+    search_fields = ["=id"]
+    search_help_text = _("Number of the conversation")
+    date_hierarchy = None
+    list_display_links = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        return super().get_queryset(request).order_by("-id")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Conversation | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Conversation | None = None
+    ) -> bool:
+        return False
+
+    @admin.display(description=_("number"), ordering="id")
+    def number(self, obj: Conversation) -> SafeString:
+        url = reverse("admin:workspace_conversation", args=[obj.pk])
+        return format_html('<a href="{}">#{}</a>', url, obj.pk)
+
+    @admin.display(description=_("account"))
+    def account(self, obj: Conversation) -> str:
+        return str(obj.app.account)
+
+    @admin.display(description=_("opened"), ordering="opened_at")
+    def opened(self, obj: Conversation) -> str:
+        return moment(obj.opened_at)
+
+    @admin.display(description=_("closed"), ordering="closed_at")
+    def closed(self, obj: Conversation) -> str:
+        return moment(obj.closed_at)

@@ -1,0 +1,84 @@
+"""Conversations follow the person when members are merged, purged or staff leave."""
+
+from __future__ import annotations
+
+from django.db.models import F
+
+from core import live
+from crm.models import Member
+from crm.registry import on_merge, on_purge
+from service import conversations
+from service.models import AgentState, Conversation, Message, MissCount
+from staff.accounts import system_staff
+from staff.models import Staff
+from wechat.models import Media
+
+
+@on_merge
+def move_conversations(primary: Member, duplicate: Member, actor: Staff) -> None:
+    """Give the duplicate's conversations to the primary, in the merge's transaction.
+
+    Where both have an unfinished one on the same app, the one somebody serves stays,
+    else the older; it gets the other's messages, and the other is closed as merged.
+    """
+    unfinished = list(
+        Conversation.objects.unfinished()
+        .filter(member__in=[primary, duplicate])
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
+    )
+    by_app: dict[int, list[Conversation]] = {}
+    for conversation in unfinished:
+        by_app.setdefault(conversation.app_id, []).append(conversation)
+    for both in by_app.values():
+        if len(both) == 2:
+            _join(*both, actor=actor)
+    Conversation.objects.filter(member=duplicate).update(member=primary)
+    MissCount.objects.filter(member=duplicate).delete()
+
+
+def _join(older: Conversation, newer: Conversation, *, actor: Staff) -> None:
+    is_newer_served = newer.assignee_id is not None and older.assignee_id is None
+    kept, other = (newer, older) if is_newer_served else (older, newer)
+    waits = [c.waiting_since for c in (older, newer) if c.waiting_since]
+    dues = [c.due_at for c in (older, newer) if c.due_at]
+    last = max(older, newer, key=lambda c: c.last_message_at)
+    other.messages.update(conversation=kept)
+    Conversation.objects.filter(pk=kept.pk).update(
+        waiting_since=min(waits, default=None),
+        due_at=min(dues, default=None),
+        last_message_at=last.last_message_at,
+        preview=last.preview,
+        recipient=last.recipient,
+        unread_count=F("unread_count") + other.unread_count,
+    )
+    conversations.finish(other, reason=Conversation.CloseReason.MERGED, actor=actor)
+    live.notify(f"conversation.{kept.pk}", conversation=kept.pk)
+
+
+@on_purge
+def forget(member: Member) -> None:
+    """Close what is open and empty every message; that it took place stays."""
+    actor = system_staff("service.lifecycle")
+    for conversation in (
+        Conversation.objects.unfinished()
+        .filter(member=member)
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
+    ):
+        conversations.finish(
+            conversation, reason=Conversation.CloseReason.OTHER, actor=actor
+        )
+    said = Message.objects.filter(conversation__member=member)
+    Media.objects.filter(messages__in=said).update(state=Media.State.PURGED)
+    said.update(text="")
+    Conversation.objects.filter(member=member).update(preview="", recipient="")
+    MissCount.objects.filter(member=member).delete()
+
+
+def give_back(staff: Staff, *, actor: Staff) -> None:
+    """Who is deactivated holds no conversations: they wait at the front again."""
+    conversations.requeue_all_of(staff, actor=actor, because="deactivated")
+    AgentState.objects.filter(staff=staff).update(
+        status=AgentState.Status.OFFLINE, heartbeat_at=None
+    )
