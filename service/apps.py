@@ -10,6 +10,7 @@ class ServiceConfig(AppConfig):
 
     def ready(self) -> None:
         from core import registry
+        from wechat.registry import media_viewers
 
         # intake and lifecycle hang themselves on to the layers below.
         from service import attention, intake, lifecycle, presence, wording  # noqa: F401
@@ -20,3 +21,4 @@ class ServiceConfig(AppConfig):
         attention.register()
         registry.site_urls.extend(SITE_URLS)
         registry.on_staff_deactivated.append(lifecycle.give_back)
+        media_viewers.append(presence.may_see_picture)

@@ -93,8 +93,8 @@ def declare_settings() -> None:
             _("You will get our messages again. Reply “退订” at any time to stop."),
         ),
     )
-    for key, label, default in texts:
-        declare(Declaration(key, label, default, help_text=_("Empty: say nothing.")))
+    for name, title, words in texts:
+        declare(Declaration(name, title, words, help_text=_("Empty: say nothing.")))
 
 
 def kind_in_words(text: str) -> tuple[Text, str]:
