@@ -75,12 +75,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "axes",
-    "channels",
-    "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "django_celery_beat",
     # Ours, lowest layer first: ready() fills the registries in this order.
     "core",
     "staff",
@@ -88,6 +82,13 @@ INSTALLED_APPS = [
     "content",
     "crm",
     "service",
+    # After ours: a word both translate reads as we say it ("Name").
+    "axes",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
     "privatedomain.apps.PrivatedomainConfig",
 ]
 

@@ -6,13 +6,24 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 register = template.Library()
+
+# Django's own short names are as long as the long ones in Chinese (星期一).
+WEEKDAYS = [
+    pgettext_lazy("short weekday", "Mon"),
+    pgettext_lazy("short weekday", "Tue"),
+    pgettext_lazy("short weekday", "Wed"),
+    pgettext_lazy("short weekday", "Thu"),
+    pgettext_lazy("short weekday", "Fri"),
+    pgettext_lazy("short weekday", "Sat"),
+    pgettext_lazy("short weekday", "Sun"),
+]
 
 FIGURE_NAMES = {
     "age_seconds": gettext_lazy("age (s)"),
@@ -46,7 +57,7 @@ def moment(value: datetime | None) -> str:
     if value is None:
         return "–"
     local = timezone.localtime(value)
-    day = formats.date_format(local, "D")
+    day = WEEKDAYS[local.weekday()]
     same_year = local.year == timezone.localtime().year
     date = local.strftime("%m-%d" if same_year else "%Y-%m-%d")
     return f"{date} {day} {local:%H:%M}"

@@ -1,0 +1,118 @@
+"""Rows of any model inside one data controller, made without knowing the model.
+
+Every text of a world carries its mark, so that a page of world A showing anything of
+world B is seen by looking for one word.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.db import models
+from django.utils import timezone
+
+from core.encryption import EncryptedBytesField
+from staff.models import OrgUnit, Staff
+from tests.conftest import build_staff
+
+_numbers = itertools.count(1)
+
+# What a constraint, trigger or partition of the model wants; the rest is made up.
+SPECIAL: dict[str, dict[str, Any]] = {
+    "staff.approval": {"approver": None},
+    "core.job": {"state": "queued"},
+    "core.auditentry": {"before": {}, "after": {}},
+    "wechat.quotause": {"limit": 10, "reserved": 0, "used": 0},
+    "service.conversation": {"state": "queued", "assignee": None},
+    "service.assignment": {"ended_at": None},
+    "wechat.outboundmessage": {"state": "planned"},
+    "wechat.inboundevent": {"state": "new"},
+    "crm.member": {"merged_into": None, "purged_at": None},
+}
+
+
+class World:
+    """One brand of its own: a root unit, somebody who may do everything in it, rows."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self.root = OrgUnit.objects.create(name=f"{mark}brand", kind="brand")
+        self.viewer = build_staff(
+            username=f"{mark}viewer", display_name=f"{mark}viewer", org_unit=self.root
+        )
+        self.viewer.user_permissions.set(Permission.objects.all())
+        self._rows: dict[type[models.Model], models.Model] = {
+            OrgUnit: OrgUnit.objects.create(
+                name=f"{mark}shop", kind="store", parent=self.root
+            ),
+            Staff: build_staff(
+                username=f"{mark}colleague",
+                display_name=f"{mark}colleague",
+                org_unit=self.root,
+            ),
+        }
+
+    def row(self, model: type[models.Model]) -> models.Model:
+        """The world's row of the model, made with everything it points to."""
+        if model not in self._rows:
+            self._rows[model] = self.make(model)
+        return self._rows[model]
+
+    def make(self, model: type[models.Model], **given: Any) -> models.Model:
+        label = model._meta.label_lower
+        values = {**SPECIAL.get(label, {}), **given}
+        for field in model._meta.concrete_fields:
+            if field.name not in values and not field.primary_key:
+                values[field.name] = self._value(model, field)
+        if isinstance(model._meta.pk, models.UUIDField):
+            values[model._meta.pk.name] = uuid.uuid4()
+        made = model(**values)
+        made.save(force_insert=True)
+        for field in model._meta.many_to_many:
+            target = field.remote_field.model
+            if target._meta.app_label not in {"auth", "contenttypes"}:
+                getattr(made, field.name).set([self.row(target)])
+        return made
+
+    def _value(self, model: type[models.Model], field: Any) -> Any:
+        if field.is_relation:
+            return self._related(model, field)
+        if field.choices:
+            return field.choices[0][0]
+        if isinstance(field, EncryptedBytesField):
+            return self.mark.encode()
+        if isinstance(field, models.URLField):
+            return f"https://{self.mark.lower()}.example/"
+        if isinstance(field, (models.CharField, models.TextField)):
+            return self._text(field)
+        return _plain(field)
+
+    def _text(self, field: Any) -> str:
+        number = next(_numbers)
+        limit = field.max_length or 40
+        return f"{self.mark}{number}"[:limit] if limit >= len(self.mark) else "x"
+
+    def _related(self, model: type[models.Model], field: Any) -> Any:
+        target = field.remote_field.model
+        if target is OrgUnit and field.name == "controller":
+            return self.root
+        if target is Staff:
+            return self._rows[Staff]
+        if target is model or (field.null and field.one_to_one):
+            return None
+        return self.row(target)
+
+
+def _plain(field: Any) -> Any:
+    if isinstance(field, models.DateTimeField):
+        return None if field.null else timezone.now()
+    if isinstance(field, models.DateField):
+        return timezone.localdate()
+    if isinstance(field, models.UUIDField):
+        return uuid.uuid4()
+    if field.null or field.has_default():
+        return field.get_default()
+    return {} if isinstance(field, models.JSONField) else 1
