@@ -38,8 +38,14 @@ def run_all() -> int:
         ("ruff", ["ruff", "check", "."], {}),
         ("format", ["ruff", "format", "--check", "."], {}),
         ("types", ["mypy", "."], {}),
+        ("types: sandbox", ["mypy", "--config-file", "sandbox/mypy.ini", "sandbox"], {}),
         ("layers", ["lint-imports"], {}),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], {}),
+        (
+            "migrations: sandbox",
+            [python, "-m", "django", "makemigrations", "--check", "--dry-run"],
+            {"DJANGO_SETTINGS_MODULE": "sandbox.settings"},
+        ),
         (
             "deploy",
             [*manage, "check", "--deploy", "--fail-level", "WARNING"],
@@ -56,7 +62,7 @@ def run_all() -> int:
         outcome.append((name, code, time.monotonic() - started))
     print()
     for name, code, seconds in outcome:
-        print(f"{'ok    ' if code == 0 else 'FAILED'} {name:<14} {seconds:6.1f} s")
+        print(f"{'ok    ' if code == 0 else 'FAILED'} {name:<20} {seconds:6.1f} s")
     return 1 if any(code for _, code, _ in outcome) else 0
 
 
