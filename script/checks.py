@@ -38,7 +38,11 @@ def run_all() -> int:
         ("ruff", ["ruff", "check", "."], {}),
         ("format", ["ruff", "format", "--check", "."], {}),
         ("types", ["mypy", "."], {}),
-        ("types: sandbox", ["mypy", "--config-file", "sandbox/mypy.ini", "sandbox"], {}),
+        (
+            "types: sandbox",
+            ["mypy", "--config-file", "sandbox/mypy.ini", "sandbox"],
+            {},
+        ),
         ("layers", ["lint-imports"], {}),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], {}),
         (
