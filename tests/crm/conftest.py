@@ -116,7 +116,8 @@ def _kf(what, rest, subject, at, fields):
     else:
         origin = 3 if what == "message" else 5
         item |= {"msgtype": rest[0], "origin": origin, "external_userid": subject}
-    return json.dumps(item).encode(), parsing.kf_envelope(item)
+    body = json.dumps(item).encode()
+    return body, parsing.kf_envelope(item, body)
 
 
 def _xml(platform, what, rest, subject, at, fields):
