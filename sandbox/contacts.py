@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import clock, ids, people, pushing
-from sandbox.models import Colleague, ContactWay, Friendship, Person, WelcomeCode
+from sandbox.models import Colleague, Friendship, Person, WelcomeCode
 from sandbox.people import Impossible
 
 
@@ -42,10 +42,11 @@ def add(
         colleague=colleague,
         defaults={"createtime": int(clock.now()), "remark": person.name},
     )
-    if not is_new and friendship.ended_at is None and friendship.add_way != -1:
+    if not is_new and friendship.ended_at is None and friendship.is_confirmed:
         return []
     friendship.createtime = int(clock.now())
-    friendship.state, friendship.add_way = state, -1 if is_half else add_way
+    friendship.state, friendship.add_way = state, add_way
+    friendship.is_confirmed = not is_half
     friendship.ended_at, friendship.ended_by = None, ""
     friendship.save()
     more: dict[str, Any] = {"State": state} if state else {}
@@ -60,14 +61,6 @@ def add(
     people.show(person, colleague.userid, "system", "event", text)
     kind = "add_half_external_contact" if is_half else "add_external_contact"
     return _push(friendship, kind, **more)
-
-
-def find_way(state: str, userid: str) -> ContactWay | None:
-    """The contact way (渠道活码) with this state that leads to the colleague."""
-    for way in ContactWay.objects.order_by("-created_at"):
-        if way.body.get("state") == state and userid in way.body.get("user", []):
-            return way
-    return None
 
 
 def active(person: Person, userid: str) -> Friendship:

@@ -120,6 +120,7 @@ class Friendship(models.Model):
     remark_mobiles: Any = models.JSONField(default=list)
     createtime = models.IntegerField()
     add_way = models.IntegerField(default=1)
+    is_confirmed = models.BooleanField(default=True)
     state = models.CharField(max_length=30, blank=True)
     tag_ids: Any = models.JSONField(default=list)
     ended_at = models.FloatField(null=True)

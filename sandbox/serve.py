@@ -28,7 +28,8 @@ def main() -> None:
         port=settings.PORT,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=32,
+        # A thread may be held for long by a fault; the others must go on.
+        blocking_threads=64,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     ).serve()

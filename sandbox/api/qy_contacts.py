@@ -9,6 +9,8 @@ import binascii
 import threading
 from typing import Any
 
+from django.db.models import QuerySet
+
 from sandbox import clock, ids, media, options, people
 from sandbox.api.registry import OK, QY, Answer, Call, Refusal, endpoint
 from sandbox.models import Account, Colleague, CorpTag, Friendship, Person, WelcomeCode
@@ -35,13 +37,11 @@ def person_of(external_userid: Any) -> Person:
     return row
 
 
-def friendships(account: Account) -> Any:
+def friendships(account: Account) -> "QuerySet[Friendship]":
     """Contacts that stand: confirmed by the colleague and not ended."""
-    return (
-        Friendship.objects.filter(colleague__account=account, ended_at=None)
-        .exclude(add_way=-1)
-        .select_related("person", "colleague")
-    )
+    return Friendship.objects.filter(
+        colleague__account=account, is_confirmed=True, ended_at=None
+    ).select_related("person", "colleague")
 
 
 def external_contact(person: Person) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _friendship(call: Call) -> Friendship:
     row = friendships(call.account).filter(colleague=colleague, person=person).first()
     if row is None:
         raise Refusal(84061, "not external contact")
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 @endpoint(QY, "POST", "externalcontact/remark")

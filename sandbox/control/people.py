@@ -115,11 +115,11 @@ def _friend_body(friendship: Friendship) -> dict[str, Any]:
         "name": friendship.colleague.name,
         "remark": friendship.remark,
         "description": friendship.description,
-        "add_way": max(friendship.add_way, 0),
+        "add_way": friendship.add_way,
         "state": friendship.state,
         "createtime": friendship.createtime,
         "tag_ids": friendship.tag_ids,
-        "is_confirmed": friendship.add_way != -1,
+        "is_confirmed": friendship.is_confirmed,
         "ended_at": friendship.ended_at,
         "ended_by": friendship.ended_by,
     }

@@ -223,6 +223,14 @@ def test_other_sites_cannot_steer_the_world(
         assert answer.json()["code"] == "forbidden"
 
 
+def test_a_picture_can_be_shown_by_the_consoles_page(world: World) -> None:
+    person, _ = world.follower()
+    world.do(person, "picture", account="lin-service")
+    url = world.screen(person, "lin-service")[0]["url"].removeprefix(world.url)
+    headers = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}
+    assert world.call("GET", url, headers=headers).status_code == 200
+
+
 def test_the_pages_own_origin_may_steer(world: World) -> None:
     headers = {"Origin": world.url}
     answer = world.call("POST", "/control/people", json={"name": "a"}, headers=headers)
