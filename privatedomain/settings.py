@@ -50,6 +50,8 @@ LIVE_URL = env("LIVE_URL") or (
 # Asked by /readyz; any answer of the live process is a sign of life.
 LIVE_HEALTH_URL = env("LIVE_HEALTH_URL") or f"http://127.0.0.1:{LIVE_PORT}/ws/health"
 SANDBOX_URL = env("SANDBOX_URL") or f"http://127.0.0.1:{SANDBOX_PORT}"
+# What the platforms see us come from, for their lists of trusted IPs.
+OUTBOUND_IP = env("OUTBOUND_IP") or ("127.0.0.1" if DEMO else "")
 IS_HTTPS = PUBLIC_URL.startswith("https://")
 
 INSECURE_SECRET_KEY = "insecure-only-for-building-and-checking"  # noqa: S105

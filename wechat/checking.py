@@ -210,4 +210,4 @@ def shown_lines(app: App) -> list[dict[str, Any]]:
 
 def outbound_ip() -> str:
     """The address the platforms see, as the installation was told; "" when it was not."""
-    return str(getattr(settings, "OUTBOUND_IP", ""))
+    return str(settings.OUTBOUND_IP)

@@ -220,6 +220,15 @@ def fail(message: OutboundMessage, code: str, text: str = "") -> bool:
     return True
 
 
+def give_up(message: OutboundMessage) -> None:
+    """Settle a message our own code broke on: failed before the intent, else unknown."""
+    if fail(message, "broken"):
+        return
+    attempt = OutboundMessage.objects.values_list("attempt").get(pk=message.pk)[0]
+    if attempt is not None:
+        record(attempt, Verdict(State.UNKNOWN, code="broken"))
+
+
 def _claimed(message: OutboundMessage) -> OutboundMessage | None:
     """The row, locked, when it is still as this worker claimed it."""
     return (

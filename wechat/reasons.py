@@ -39,6 +39,14 @@ REASONS: dict[str, tuple[Text, Text]] = {
         _("The platform refused the access token; a new one was fetched just now."),
         _("It is tried again by itself within seconds."),
     ),
+    "erased": (
+        _("The customer's data was deleted before it was sent."),
+        "",
+    ),
+    "broken": (
+        _("The console could not carry it through; the log knows why."),
+        _("Tell an administrator."),
+    ),
     "worker_lost": (
         _("The sender stopped before it knew the platform's answer."),
         _("Look on the customer's side, then settle it here."),

@@ -26,6 +26,7 @@ from wechat.models import Account, Attempt, OutboundMessage
 from wechat.outcomes import (
     Verdict,
     fail,
+    give_up,
     put_back,
     record,
     sent_verdict,
@@ -63,7 +64,12 @@ def drain(lane: str, seconds: float = 20.0) -> int:
         message = claim(lane)
         if message is None:
             break
-        send(message)
+        try:
+            send(message)
+        except Exception:
+            # The others are independent; this one must not come round for ever.
+            logger.exception("Message %s could not be carried through", message.pk)
+            give_up(message)
         handled += 1
     return handled
 
@@ -108,6 +114,9 @@ def send(message: OutboundMessage) -> None:
     """Carry one claimed message through; every way out leaves a state with a reason."""
     if message.expires_at and message.expires_at <= timezone.now():
         fail(message, "expired")
+        return
+    if not message.recipient:
+        fail(message, "erased")
         return
     try:
         media_id = _prepare(message)

@@ -1,0 +1,5 @@
+"""Admin pages of the gateway, one module per aggregate."""
+
+from wechat.admin import accounts, directory, limits, outbox
+
+__all__ = ["accounts", "directory", "limits", "outbox"]

@@ -1,0 +1,71 @@
+"""Limits of the platforms as dated rows, and what is used of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core.admin import ReadOnly, ScopedAdmin
+from core.templatetags.console import status
+from wechat import limits
+from wechat.admin.forms import PlatformLimitForm
+from wechat.models import PlatformLimit, QuotaUse
+
+
+@admin.register(PlatformLimit)
+class PlatformLimitAdmin(ScopedAdmin):
+    """A changed limit is a new row with its date; rows that count stay as they are."""
+
+    row_scope = None  # the platforms' limits are the same for everybody
+    list_display = ["key", "shown_value", "unit", "effective_from", "counts", "note"]
+    list_filter = ["effective_from"]
+    search_fields = ["key", "note"]
+    form = PlatformLimitForm
+    actions = None
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Before its day a row is only a plan.
+        is_ahead = obj is None or obj.effective_from > timezone.localdate()
+        return is_ahead and bool(super().has_delete_permission(request, obj))
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        limits.forget()
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        limits.forget()
+
+    @admin.display(description=gettext_lazy("value"), ordering="value")
+    def shown_value(self, obj: PlatformLimit) -> str:
+        return f"{obj.value:,}"
+
+    @admin.display(description=gettext_lazy("State"))
+    def counts(self, obj: PlatformLimit) -> SafeString:
+        if obj.effective_from > timezone.localdate():
+            return status("idle", _("From then on"))
+        try:
+            is_newest = limits.row_date(obj.key) == obj.effective_from
+        except KeyError:
+            is_newest = False
+        return status("good", _("Counts")) if is_newest else status("idle", _("Past"))
+
+
+@admin.register(QuotaUse)
+class QuotaUseAdmin(ReadOnly, ScopedAdmin):
+    list_display = ["app", "kind", "period", "used", "reserved", "limit"]
+    list_filter = ["kind"]
+    list_select_related = ["app"]
+    ordering = ["-id"]
+    actions = None
