@@ -10,11 +10,11 @@ class ServiceConfig(AppConfig):
 
     def ready(self) -> None:
         from core import registry
-        from wechat.registry import media_viewers
 
         # intake and lifecycle hang themselves on to the layers below.
         from service import attention, intake, lifecycle, presence, wording  # noqa: F401
         from service.urls import SITE_URLS
+        from wechat.registry import media_viewers
 
         wording.declare_settings()
         wording.describe_history()
