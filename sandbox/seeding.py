@@ -154,6 +154,10 @@ def _accounts() -> None:
             openid_prefix=prefix,
             menu=MENU,
         )
+    _corp()
+
+
+def _corp() -> None:
     corp = Account.objects.create(
         slug="lin-corp",
         kind=Account.Kind.WECOM,

@@ -31,5 +31,7 @@ def main() -> None:
         # A thread may be held for long by a fault; the others must go on.
         blocking_threads=64,
         websockets=False,
+        # Do not wait for calls that a fault holds.
+        workers_kill_timeout=2,
         log_level=LogLevels.error,
     ).serve()

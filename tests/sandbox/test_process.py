@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.sandbox.conftest import free_port
 from tests.sandbox.console import Console
@@ -76,3 +77,16 @@ def test_a_stop_signal_ends_it_cleanly(tmp_path: Path, own_console: Console) -> 
     assert process.stop() == 0
     assert time.monotonic() - started < 5
     assert "Traceback" not in process.log.read_text()
+
+
+def test_a_held_call_does_not_keep_it_from_stopping(
+    tmp_path: Path, own_console: Console
+) -> None:
+    process = Process(free_port(), tmp_path / "data", own_console.url)
+    world = World(process.url, own_console)
+    world.post("faults", path="*", fault="accept_then_timeout", hold_seconds=60)
+    with pytest.raises(requests.Timeout):
+        world.call("GET", "/mp/cgi-bin/tags/get", timeout=0.3)
+    started = time.monotonic()
+    process.stop()
+    assert time.monotonic() - started < 10

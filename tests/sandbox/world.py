@@ -14,6 +14,9 @@ import requests
 
 from tests.sandbox.console import Console
 
+# The control API keeps its connection; calls of the platforms' APIs have their own,
+# because faults break them.
+_control = requests.Session()
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -86,12 +89,13 @@ class World:
         return requests.request(method, self.url + path, timeout=seconds, **options)
 
     def get(self, path: str, /, **query: Any) -> Any:
-        answer = self.call("GET", "/control/" + path, params=query)
+        url = f"{self.url}/control/{path}"
+        answer = _control.get(url, params=query, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, /, **body: Any) -> Any:
-        answer = self.call("POST", "/control/" + path, json=body)
+        answer = _control.post(f"{self.url}/control/{path}", json=body, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
