@@ -75,3 +75,11 @@ def look_up(rows: models.QuerySet[Member], text: str) -> models.QuerySet[Member]
         owners = Identity.objects.filter(value=wanted).values_list("member", flat=True)
         found |= models.Q(pk__in=list(owners[:100]))
     return rows.filter(found)
+
+
+def set_phone(member: Member, phone: str) -> None:
+    """Set the phone with its look-up hashes on the instance; the caller saves it."""
+    digits = "".join(char for char in phone if char.isascii() and char.isdigit())
+    member.phone = digits
+    member.phone_hash = phone_digest(digits) if digits else ""
+    member.phone_tail_hash = phone_tail_digest(digits[-_TAIL_DIGITS:]) if digits else ""

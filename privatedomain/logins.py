@@ -15,9 +15,10 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from privatedomain.demo.units import demo_units
 from privatedomain.instance import write_private
 from staff import tokens
-from staff.models import OrgUnit, Staff
+from staff.models import Staff
 
 TOKEN_NAME = "demo"  # noqa: S105
 
@@ -45,20 +46,6 @@ PEOPLE = (
     DemoPerson("dealer", "dealer", "孙航", "dealer"),
     DemoPerson("analyst", "analyst", "何书", "brand"),
 )
-
-
-def demo_units() -> dict[str, OrgUnit]:
-    """The org units of the demo, made when missing: brand, region, store, dealer…"""
-    brand = _unit("林间", OrgUnit.Kind.BRAND, None)
-    region = _unit("华东大区", OrgUnit.Kind.REGION, brand)
-    dealer = _unit("杭州经销商", OrgUnit.Kind.DEALER, region, is_separate=True)
-    return {
-        "brand": brand,
-        "region": region,
-        "store": _unit("静安寺店", OrgUnit.Kind.STORE, region),
-        "dealer": dealer,
-        "dealer_store": _unit("西湖店", OrgUnit.Kind.STORE, dealer),
-    }
 
 
 def create_demo_staff() -> dict[str, dict[str, str]]:
@@ -124,12 +111,3 @@ def _new_login(staff: Staff) -> dict[str, str]:
     tokens.revoke_all(staff, actor=staff)
     token = tokens.issue(staff, name=TOKEN_NAME, actor=staff)
     return {"username": staff.username, "password": password, "api_token": token}
-
-
-def _unit(
-    name: str, kind: str, parent: OrgUnit | None, *, is_separate: bool = False
-) -> OrgUnit:
-    found = OrgUnit.objects.filter(name=name, kind=kind, parent=parent).first()
-    return found or OrgUnit.objects.create(
-        name=name, kind=kind, parent=parent, is_separate_controller=is_separate
-    )

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('crm', '0005_phone_look_up_and_remarks'),
-        ('staff', '0003_staff_permissions'),
+        ("crm", "0005_phone_look_up_and_remarks"),
+        ("staff", "0003_staff_permissions"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='member',
-            index=models.Index(fields=['-last_seen_at', '-id'], name='crm_member_seen'),
+            model_name="member",
+            index=models.Index(fields=["-last_seen_at", "-id"], name="crm_member_seen"),
         ),
     ]

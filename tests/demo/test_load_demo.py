@@ -1,0 +1,75 @@
+"""The demo, loaded from a real sandbox."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from content.models import AnswerRule
+from crm.models import Event, Identity, Member, Relation
+from service.models import Conversation, Queue
+from staff.models import OrgUnit, Staff
+from wechat.models import Account, App, Colleague, KfAccount
+
+
+@pytest.fixture
+def load(db, sandbox, settings, tmp_path):
+    settings.DEMO = True
+    settings.SANDBOX_URL = sandbox.url
+    settings.DATA_DIR = tmp_path
+    call_command("sync_roles", verbosity=0)
+
+    def load() -> str:
+        out = io.StringIO()
+        call_command("load_demo", "--quiet-phones", stdout=out)
+        return out.getvalue()
+
+    return load
+
+
+def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
+    load()
+
+    service = App.objects.get(account__kind="service", account__state="live")
+    theirs = sandbox.account("service")
+    assert (service.app_id, service.secret) == (theirs["app_id"], theirs["secret"])
+    assert service.account.original_id == theirs["gh_id"]
+    assert service.account.api_base_url == f"{sandbox.url}/mp"
+    assert service.account.has_charter
+    assert Queue.objects.count() == App.objects.count() == 3
+    assert KfAccount.objects.exists()
+    assert all(c.staff is not None for c in Colleague.objects.all())
+    assert AnswerRule.objects.filter(occasion="welcome").count() == 1
+    for rule in AnswerRule.objects.all():
+        rule.full_clean()
+
+    assert Member.objects.count() > 150
+    assert Relation.objects.exists()
+    assert Conversation.objects.filter(state="closed").count() > 20
+    assert Event.objects.count() > 500
+    assert not Identity.objects.filter(profile_due_at__isnull=False).exists()
+
+    with pytest.raises(CommandError):
+        load()
+
+
+def test_every_dealer_is_a_controller_with_members_of_its_own(load):
+    load()
+    dealers = OrgUnit.objects.filter(is_separate_controller=True)
+    assert dealers.count() == 2
+    for dealer in dealers:
+        mine = Member.objects.filter(controller=dealer)
+        assert mine.exists()
+        values = Identity.objects.filter(member__in=mine)
+        assert set(values.values_list("controller", flat=True)) == {dealer.pk}
+    seen = Member.objects.visible_to(Staff.objects.get(username="dealer"))
+    assert set(seen.values_list("controller__name", flat=True)) == {"杭州经销商"}
+
+
+def test_a_copy_without_demo_refuses(load, settings):
+    settings.DEMO = False
+    with pytest.raises(CommandError):
+        load()
+    assert not Account.objects.exists()
