@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
@@ -71,24 +71,24 @@ def _plain(field: str) -> Any:
 def _follow(data: dict[str, Any]) -> Text:
     parts = []
     if data.get("scene"):
-        parts.append(_now("through %(scene)s") % {"scene": data["scene"]})
+        parts.append(gettext("through %(scene)s") % {"scene": data["scene"]})
     if data.get("greeting") == "late":
-        parts.append(_now("the time for a greeting had passed"))
+        parts.append(gettext("the time for a greeting had passed"))
     elif data.get("greeting"):
-        parts.append(_now("greeted with “%(rule)s”") % {"rule": data["greeting"]})
+        parts.append(gettext("greeted with “%(rule)s”") % {"rule": data["greeting"]})
     return " · ".join(parts)
 
 
 def _friend(data: dict[str, Any]) -> Text:
     parts = [str(data["who"])] if data.get("who") else []
     if data.get("channel"):
-        parts.append(_now("through %(scene)s") % {"scene": data["channel"]})
+        parts.append(gettext("through %(scene)s") % {"scene": data["channel"]})
     if data.get("welcome") == "late":
-        parts.append(_now("the 20 seconds for a welcome had passed"))
+        parts.append(gettext("the 20 seconds for a welcome had passed"))
     elif data.get("welcome"):
-        parts.append(_now("welcomed with “%(rule)s”") % {"rule": data["welcome"]})
+        parts.append(gettext("welcomed with “%(rule)s”") % {"rule": data["welcome"]})
     if data.get("source") == "DELETE_BY_TRANSFER":
-        parts.append(_now("handed over to a colleague"))
+        parts.append(gettext("handed over to a colleague"))
     if data.get("reason"):
         reason = str(data["reason"])
         parts.append(str(_TRANSFER_REASONS.get(reason, reason)))
