@@ -18,6 +18,7 @@ class PrivatedomainConfig(AppConfig):
     def ready(self) -> None:
         # Importing the checks registers them.
         from privatedomain import (
+            api_page,
             checks,
             health,
             health_page,
@@ -32,3 +33,4 @@ class PrivatedomainConfig(AppConfig):
         health_page.register()
         pages.register()
         holding.register()
+        api_page.register()
