@@ -56,7 +56,7 @@ def run_all() -> int:
             production(),
         ),
         ("translations", [python, "script/check_translations.py"], {}),
-        ("suite", [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"], {}),
+        ("suite", [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"], {}),
     ]
     outcome = []
     for name, command, extra in checks:
