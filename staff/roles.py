@@ -70,6 +70,7 @@ _OPS_MANAGER = (
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
+    | {"wechat.reveal_inboundevent"}
     | {"wechat.change_outboundmessage", "core.view_health"}
 ) - {"service.answer_conversation"}
 
@@ -107,7 +108,8 @@ ROLES: tuple[Role, ...] = (
         | _CONTENT
         | _PEOPLE
         | _GATEWAY
-        | {"wechat.check_connection", "wechat.replay_inboundevent"},
+        | {"wechat.check_connection", "wechat.replay_inboundevent"}
+        | {"wechat.reveal_inboundevent"},
     ),
     Role(
         "analyst",

@@ -252,6 +252,11 @@ def replay(event: InboundEvent, *, actor: Staff) -> None:
         ring(drain_inbox)
 
 
+def has_body(event: InboundEvent) -> bool:
+    """Whether the content is still there, without reading it."""
+    return InboundEvent.objects.filter(pk=event.pk).exclude(body=b"").exists()
+
+
 # -- keeping no more than needed
 
 

@@ -69,7 +69,10 @@ class InboundEvent(models.Model):
         verbose_name = _("inbound event")
         verbose_name_plural = _("inbox")
         ordering = ["-id"]
-        permissions = [("replay_inboundevent", _("Can replay an inbound event"))]
+        permissions = [
+            ("replay_inboundevent", _("Can replay an inbound event")),
+            ("reveal_inboundevent", _("Can read the content of an inbound event")),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["app", "dedupe_key"], name="wechat_inbound_once"
