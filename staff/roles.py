@@ -116,7 +116,8 @@ ROLES: tuple[Role, ...] = (
         _("Analyst"),
         _MEMBERS
         | _ACCOUNTS
-        | _view("content.answerrule", "service.queue", "service.conversation"),
+        # Counts and stages, not the words of customers.
+        | _view("content.answerrule", "service.queue"),
     ),
 )
 BY_NAME = {role.name: role for role in ROLES}

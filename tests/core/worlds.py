@@ -30,6 +30,15 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "service.assignment": {"ended_at": None},
     "wechat.outboundmessage": {"state": "planned"},
     "wechat.inboundevent": {"state": "new"},
+    "django_celery_beat.periodictask": {
+        "crontab": None,
+        "solar": None,
+        "clocked": None,
+        "args": "[]",
+        "kwargs": "{}",
+        "headers": "{}",
+        "expires": None,
+    },
     "crm.member": {"merged_into": None, "purged_at": None},
 }
 
@@ -60,6 +69,23 @@ class World:
         if model not in self._rows:
             self._rows[model] = self.make(model)
         return self._rows[model]
+
+    def fresh(self, model: type[models.Model]) -> models.Model:
+        """One more row, with relations of its own: no unique pair, no shared cache."""
+        kept = self._rows
+        number = next(_numbers)
+        colleague = build_staff(
+            username=f"{self.mark}{number}",
+            display_name=f"{self.mark}{number}",
+            org_unit=self.root,
+        )
+        if model is Staff:
+            return colleague
+        self._rows = {OrgUnit: kept[OrgUnit], Staff: colleague}
+        try:
+            return self.make(model)
+        finally:
+            self._rows = kept
 
     def make(self, model: type[models.Model], **given: Any) -> models.Model:
         label = model._meta.label_lower
