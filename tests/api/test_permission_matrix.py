@@ -1,0 +1,136 @@
+"""Who may call what, and that nobody reaches rows of another controller or store."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import get_resolver
+
+from staff.models import OrgUnit
+from staff.roles import ROLES
+from tests.api.conftest import client_of, make_side
+
+ROOT = "/api/v1/"
+READ_MEMBERS = ("members", "members/{member}", "members/{member}/events")
+READ_TALK = (
+    "conversations",
+    "conversations/{conversation}",
+    "conversations/{conversation}/messages",
+)
+GATEWAY = ("inbox", "outbox")
+ANSWER = tuple(
+    f"conversations/{{conversation}}/{verb}" for verb in ("claim", "reply", "close")
+)
+EVERYTHING = {*READ_MEMBERS, *READ_TALK, *GATEWAY, *ANSWER, "accounts"}
+ALLOWED = {
+    "administrator": EVERYTHING,
+    "privacy_officer": {*READ_MEMBERS, "accounts"},
+    "ops_specialist": {*READ_MEMBERS, "accounts"},
+    "community_manager": {*READ_MEMBERS, *READ_TALK, *ANSWER, "accounts"},
+    "agent": {*READ_MEMBERS, *READ_TALK, *ANSWER},
+    "supervisor": {*READ_MEMBERS, *READ_TALK, *ANSWER},
+    "ops_manager": {*READ_MEMBERS, *READ_TALK, *GATEWAY, "accounts"},
+    "store_manager": {*READ_MEMBERS, *READ_TALK, *ANSWER},
+    "dealer": EVERYTHING,
+    "analyst": {*READ_MEMBERS, *READ_TALK, "accounts"},
+}
+NOBODY = 999_999_999
+
+
+@pytest.fixture
+def store(brand):
+    """A store of the brand with people of its own, on the brand's account."""
+    return OrgUnit.objects.create(name="静安寺店", kind="store", parent=brand.unit)
+
+
+def call(client, address, **ids):
+    verb = client.post if address in ANSWER else client.get
+    extra = {"headers": {"Idempotency-Key": "k"}} if address.endswith("reply") else {}
+    body = {"text": "您好"} if address.endswith("reply") else None
+    return verb(ROOT + address.format(**ids), body, format="json", **extra)
+
+
+def test_the_table_covers_every_role_and_every_address():
+    assert set(ALLOWED) == {role.name for role in ROLES}
+    named = {
+        name
+        for name in get_resolver("privatedomain.api").reverse_dict
+        if isinstance(name, str)
+    }
+    assert len(named - {"schema"}) == len(EVERYTHING)
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
+    client = api(role, brand, is_superuser=role == "administrator")
+    member = brand.member()
+    refused, allowed = set(), set()
+
+    for address in EVERYTHING:
+        conversation = brand.conversation(brand.member())
+        answer = call(client, address, member=member.pk, conversation=conversation.pk)
+        (refused if answer.status_code == 403 else allowed).add(address)
+        assert answer.status_code in {200, 201, 403, 409}, address
+
+    assert allowed == ALLOWED[role]
+    assert refused == EVERYTHING - ALLOWED[role]
+
+
+@pytest.mark.parametrize("role", ["dealer", "agent", "supervisor", "ops_manager"])
+@pytest.mark.parametrize("is_upward", [False, True])
+def test_rows_of_another_controller_are_not_there(
+    api, brand, dealer, role, is_upward, make_staff
+):
+    ours, theirs = (dealer, brand) if is_upward else (brand, dealer)
+    client = api(role, ours)
+    refuse_rows_of(client, role, theirs, make_staff(None, org_unit=theirs.unit))
+
+
+@pytest.mark.parametrize("role", ["store_manager", "agent"])
+def test_a_store_does_not_reach_the_members_of_the_brand_or_of_another_store(
+    brand, store, role, make_staff
+):
+    other = OrgUnit.objects.create(name="徐汇店", kind="store", parent=brand.unit)
+    client = client_of(make_staff(role, org_unit=store))
+    own = brand.member(org_unit=store)
+    for member in (brand.member(), brand.member(org_unit=other)):
+        conversation = brand.conversation(member)
+        assert call(client, "members/{member}", member=member.pk).status_code == 404
+        for address in (*READ_TALK[1:], *ANSWER):
+            answer = call(client, address, conversation=conversation.pk)
+            assert answer.status_code == 404, address
+    rows = call(client, "members").json()["results"]
+    assert [row["id"] for row in rows] == [own.pk]
+
+
+def test_two_dealers_do_not_see_each_other(api, brand, dealer, make_staff):
+    unit = OrgUnit.objects.create(
+        name="另一家", kind="dealer", parent=brand.unit, is_separate_controller=True
+    )
+    second = make_side("second", unit)
+    client = api("dealer", second)
+
+    refuse_rows_of(client, "dealer", dealer, make_staff(None, org_unit=dealer.unit))
+
+
+def refuse_rows_of(client, role, theirs, writer):
+    """Every list is empty, every row of theirs looks like one that never was."""
+    member = theirs.member()
+    theirs.event(member)
+    theirs.inbound()
+    theirs.outbound(writer)
+    conversation = theirs.conversation(member)
+    ids = {"member": member.pk, "conversation": conversation.pk}
+    nobody = {"member": NOBODY, "conversation": NOBODY}
+
+    for address in ALLOWED[role]:
+        answer = call(client, address, **ids)
+        if "{" in address:
+            assert answer.status_code == 404, address
+            assert answer.content == call(client, address, **nobody).content
+        else:
+            shown = answer.json()["results"]
+            assert all(row.get("slug") != theirs.account.slug for row in shown)
+            assert address == "accounts" or shown == []
+    conversation.refresh_from_db()
+    assert conversation.state == "queued"
+    assert not conversation.messages.exists()
