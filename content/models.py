@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -10,7 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from staff.models import Staff
+from wechat import limits
 from wechat.models import Account
+
+MAX_KEYWORDS = 40
+KEYWORD_LENGTH = 60
 
 
 class AnswerRuleQuerySet(models.QuerySet["AnswerRule"]):
@@ -59,7 +64,7 @@ class AnswerRule(models.Model):
         _("match"), max_length=8, choices=Match.choices, default=Match.CONTAINS
     )
     keywords = models.JSONField(_("keywords"), default=list, blank=True)
-    reply_text = models.TextField(_("answer"), max_length=600)
+    reply_text = models.TextField(_("answer"), max_length=2000)
     priority = models.PositiveSmallIntegerField(_("priority"), default=100)
     valid_from = models.DateTimeField(_("valid from"), null=True, blank=True)
     valid_to = models.DateTimeField(_("valid to"), null=True, blank=True)
@@ -86,7 +91,52 @@ class AnswerRule(models.Model):
         )
 
     def clean(self) -> None:
-        if self.occasion == self.Occasion.KEYWORD and not self.keywords:
-            raise ValidationError({"keywords": _("Give at least one keyword.")})
+        errors: dict[str, Any] = {}
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValidationError({"valid_to": _("The end must be after the start.")})
+            errors["valid_to"] = _("The end must be after the start.")
+        if self.occasion == self.Occasion.KEYWORD:
+            errors |= self._keyword_errors()
+        else:
+            self.keywords = []
+        if hasattr(self, "account"):
+            errors |= self._account_errors()
+        if errors:
+            raise ValidationError(errors)
+
+    def _keyword_errors(self) -> dict[str, Any]:
+        words = self.keywords
+        if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+            return {"keywords": _("Give one keyword per line.")}
+        if not any(word.strip() for word in words):
+            return {"keywords": _("Give at least one keyword.")}
+        if len(words) > MAX_KEYWORDS:
+            return {
+                "keywords": _("At most %(count)s keywords.") % {"count": MAX_KEYWORDS}
+            }
+        if any(len(word) > KEYWORD_LENGTH for word in words):
+            return {
+                "keywords": _("A keyword has at most %(count)s characters.")
+                % {"count": KEYWORD_LENGTH}
+            }
+        return {}
+
+    def _account_errors(self) -> dict[str, Any]:
+        """WeCom only welcomes, official accounts greet and answer; texts must fit."""
+        is_welcome = self.occasion == self.Occasion.WELCOME
+        if is_welcome != self.account.is_wecom:
+            return {
+                "occasion": _("A WeCom corp has welcomes only.")
+                if self.account.is_wecom
+                else _("Welcomes are for WeCom corps; this account greets followers.")
+            }
+        key = "wecom.welcome.bytes" if is_welcome else "mp.text.bytes"
+        size, limit = len(self.reply_text.encode()), limits.value(key)
+        if size > limit:
+            return {
+                "reply_text": _(
+                    "The platform takes at most %(limit)s bytes (about %(count)s "
+                    "Chinese characters); this is %(size)s."
+                )
+                % {"limit": limit, "count": limit // 3, "size": size}
+            }
+        return {}

@@ -78,6 +78,7 @@ BUILTIN = tuple(
         ("mp.mass.minute", 60, "calls a minute", MP_MASS),
         ("wecom.api.minute", 10_000, "calls a minute", WECOM_RATES),
         ("wecom.welcome.seconds", 20, "seconds", WECOM_WELCOME),
+        ("mp.text.bytes", 2_048, "bytes", MP_MESSAGES),
         ("wecom.welcome.bytes", 4_000, "bytes", WECOM_WELCOME),
         ("wecom.contact_batch.size", 100, "people a call", WECOM_CONTACTS),
         ("wecom.contact_way.count", 500_000, "codes", WECOM_WAYS),
