@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from core import navigation, system_settings
 from core.registry import (
@@ -99,10 +98,10 @@ def oldest_waiting() -> HealthResult:
         .first()
     )
     if row is None:
-        return HealthResult(True, _t("Nobody waits for an agent."))
+        return HealthResult(True, gettext("Nobody waits for an agent."))
     seconds = int((timezone.now() - row).total_seconds())
     limit = TOO_LATE * int(system_settings.get("service.answer_within_seconds"))
-    text = _t("The longest waiting customer has waited %(minutes)s min.")
+    text = gettext("The longest waiting customer has waited %(minutes)s min.")
     return HealthResult(
         seconds <= limit, text % {"minutes": seconds // 60}, {"oldest_seconds": seconds}
     )

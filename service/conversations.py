@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 
 from core import audit, live, system_settings
 from core.crash import crash_point
@@ -381,7 +381,7 @@ def note(
     """
     text = text.strip()
     if not text:
-        raise BadReply(_t("Write something first."), code="empty_reply")
+        raise BadReply(gettext("Write something first."), code="empty_reply")
     with transaction.atomic():
         locked = _locked(conversation)
         known = locked.messages.filter(client_key=client_key).first()
@@ -420,15 +420,15 @@ def check_may_reply(conversation: Conversation, *, actor: Staff) -> None:
 
 def _check_answer(conversation: Conversation, text: str, media: Media | None) -> None:
     if not text and media is None:
-        raise BadReply(_t("Write something first."), code="empty_reply")
+        raise BadReply(gettext("Write something first."), code="empty_reply")
     if len(text.encode()) > TEXT_LIMIT_BYTES:
         raise BadReply(
-            _t("The platform takes at most %(limit)s bytes; this is %(size)s.")
+            gettext("The platform takes at most %(limit)s bytes; this is %(size)s.")
             % {"limit": TEXT_LIMIT_BYTES, "size": len(text.encode())},
             code="text_too_long",
         )
     if media is not None and media.app_id != conversation.app_id:
-        raise BadReply(_t("This picture belongs elsewhere."), code="bad_picture")
+        raise BadReply(gettext("This picture belongs elsewhere."), code="bad_picture")
 
 
 def _check_allowance(conversation: Conversation) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import AppError, BadInput, NotAllowed
@@ -21,7 +21,7 @@ class AlreadyClaimed(AppError):
 
     @classmethod
     def by(cls, holder: Staff) -> AlreadyClaimed:
-        text = _t("%(name)s has this conversation.") % {"name": holder}
+        text = gettext("%(name)s has this conversation.") % {"name": holder}
         return cls(text, holder=holder.username, name=str(holder))
 
 
@@ -33,7 +33,7 @@ class AtCapacity(AppError):
 
     @classmethod
     def of(cls, agent: Staff, *, open_count: int, capacity: int) -> AtCapacity:
-        text = _t(
+        text = gettext(
             "%(name)s already serves %(open)s of %(capacity)s conversations: "
             "close one first, or have the capacity raised."
         ) % {"name": agent, "open": open_count, "capacity": capacity}
@@ -60,7 +60,9 @@ class NotHolder(AppError):
 
     @classmethod
     def but(cls, holder: Staff) -> NotHolder:
-        text = _t("%(name)s has this conversation and answers here.") % {"name": holder}
+        text = gettext("%(name)s has this conversation and answers here.") % {
+            "name": holder
+        }
         return cls(text, holder=holder.username, name=str(holder))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 
 from core.registry import Text
 from crm.models import Event
@@ -131,7 +131,7 @@ def _line_of(message: Message) -> Line:
     if message.outbound is not None:
         _show_sending(line, message.outbound)
     elif message.direction == Message.Direction.OUT:
-        line.author = line.author or _t("WeCom")
+        line.author = line.author or gettext("WeCom")
     return line
 
 
@@ -232,7 +232,7 @@ def _edges(conversations: list[Conversation]) -> Iterator[Line]:
             at=conversation.opened_at,
             side="system",
             order=-1,
-            text=_t("Conversation #%(number)s · queue “%(queue)s”")
+            text=gettext("Conversation #%(number)s · queue “%(queue)s”")
             % {"number": conversation.pk, "queue": conversation.queue},
         )
         if conversation.closed_at:
@@ -240,7 +240,7 @@ def _edges(conversations: list[Conversation]) -> Iterator[Line]:
                 key=f"c{conversation.pk}-closed",
                 at=conversation.closed_at,
                 side="system",
-                text=_t("Conversation #%(number)s closed · %(reason)s")
+                text=gettext("Conversation #%(number)s closed · %(reason)s")
                 % {
                     "number": conversation.pk,
                     "reason": conversation.get_close_reason_display(),
@@ -255,13 +255,15 @@ def _assignment_lines(assignments: Any) -> Iterator[Line]:
             key=f"a{assignment.pk}",
             at=assignment.started_at,
             side="system",
-            text=_t("%(name)s took over") % name,
+            text=gettext("%(name)s took over") % name,
         )
         text = {
-            "released": _t("%(name)s put it back into the queue"),
-            "transferred": _t("%(name)s handed it over"),
-            "supervisor": _t("Taken back from %(name)s into the queue"),
-            "deactivated": _t("%(name)s no longer works here: back into the queue"),
+            "released": gettext("%(name)s put it back into the queue"),
+            "transferred": gettext("%(name)s handed it over"),
+            "supervisor": gettext("Taken back from %(name)s into the queue"),
+            "deactivated": gettext(
+                "%(name)s no longer works here: back into the queue"
+            ),
         }.get(assignment.ended_because)
         if text and assignment.ended_at:
             yield Line(

@@ -11,6 +11,7 @@ SITE_URLS = [
     ("workspace/<int:pk>/", views.page, "workspace_conversation"),
     ("workspace/<int:pk>/desk/", views.desk, "workspace_desk"),
     ("workspace/<int:pk>/older/", views.older, "workspace_older"),
+    ("workspace/<int:pk>/colleagues/", views.colleagues, "workspace_colleagues"),
     ("workspace/<int:pk>/phrases/", views.phrases, "workspace_phrases"),
     ("workspace/<int:pk>/do/<slug:verb>/", views.act, "workspace_act"),
 ]

@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -141,6 +141,19 @@ def older(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @for_the_desk
+def colleagues(request: HttpRequest, pk: int) -> HttpResponse:
+    """Whom the conversation can be given to, for its menu."""
+    conversation = _conversation(request, pk)
+    found = workspace.colleagues(conversation)
+    context = {
+        "conversation": conversation,
+        "colleagues": [(state, presence.is_here(state)) for state in found],
+    }
+    return render(request, "service/colleagues.html", context)
+
+
+@require_safe
+@for_the_desk
 def phrases(request: HttpRequest, pk: int) -> HttpResponse:
     """Ready answers: what the account's own rules say, by a fragment."""
     conversation = _conversation(request, pk)
@@ -194,7 +207,6 @@ def _desk_context(request: HttpRequest, conversation: Conversation) -> dict[str,
             if choice[0] not in {"merged", "unfollowed"}
         ],
         "supervises": staff.has_perm(SUPERVISE),
-        "is_here": presence.is_here,
         "emoji": EMOJI,
         "now": timezone.now(),
     }
@@ -246,9 +258,9 @@ def _picture(request: HttpRequest, conversation: Conversation, staff: Staff) -> 
         return
     upload = request.FILES.get("picture")
     if upload is None:
-        raise BadReply(_t("Choose a picture first."), code="bad_picture")
+        raise BadReply(gettext("Choose a picture first."), code="bad_picture")
     if (upload.size or 0) > PICTURE_LIMIT_BYTES:
-        raise BadReply(_t("The picture is larger than 10 MB."), code="bad_picture")
+        raise BadReply(gettext("The picture is larger than 10 MB."), code="bad_picture")
     conversations.check_may_reply(conversation, actor=staff)
     try:
         media = store_outgoing(conversation.app, upload.read(), actor=staff)
@@ -286,7 +298,7 @@ def _give(request: HttpRequest, conversation: Conversation, staff: Staff) -> Non
     """Hand over what somebody has, or (supervisors) what waits."""
     number = request.POST.get("staff", "")
     if not (number.isascii() and number.isdigit() and len(number) < 18):
-        raise BadReply(_t("Choose a colleague first."), code="no_colleague")
+        raise BadReply(gettext("Choose a colleague first."), code="no_colleague")
     colleague = get_object_or_404(Staff.objects.working(), pk=int(number))
     if conversation.state == Conversation.State.OPEN:
         conversations.transfer_to(conversation, staff=colleague, actor=staff)
@@ -299,7 +311,7 @@ def _give(request: HttpRequest, conversation: Conversation, staff: Staff) -> Non
 def _client_key(request: HttpRequest) -> str:
     key = request.POST.get("client_key", "")
     if not key or len(key) > 80:
-        raise BadReply(_t("The page is out of date: reload it."), code="no_key")
+        raise BadReply(gettext("The page is out of date: reload it."), code="no_key")
     return key
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
@@ -135,7 +135,7 @@ def _closing(data: dict[str, Any]) -> Text:
     from service.models import Conversation
 
     reason = dict(Conversation.CloseReason.choices).get(str(data.get("reason")), "")
-    return _now("#%(number)s · %(reason)s") % {
+    return gettext("#%(number)s · %(reason)s") % {
         "number": data.get("conversation", ""),
         "reason": reason,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from crm.models import ConsentEntry, Identity, Member
@@ -23,6 +23,7 @@ from service.models import (
 from staff.models import Staff
 
 LIST_LIMIT = 100
+MOST_COLLEAGUES = 40
 TABS = ("mine", "queue", "team")
 
 
@@ -37,7 +38,6 @@ class Desk:
     allowed: conversations.Allowed | None
     may_take: bool
     may_move: bool
-    colleagues: list[AgentState]
 
 
 def rows(staff: Staff, tab: str, term: str = "") -> list[Conversation]:
@@ -130,7 +130,6 @@ def desk(
             and conversations.works_in(staff, conversation.queue)
         ),
         may_move=may_move,
-        colleagues=_colleagues(conversation, staff) if may_move else [],
     )
 
 
@@ -144,22 +143,21 @@ def _mode(conversation: Conversation, staff: Staff) -> str:
     return "foreign" if conversation.app.account.is_wecom else "held"
 
 
-def _colleagues(conversation: Conversation, staff: Staff) -> list[AgentState]:
-    """Who else could have it, those with room and here first."""
-    states = (
-        AgentState.objects.filter(staff__is_active=True, staff__is_system=False)
-        .exclude(staff=conversation.assignee_id)
-        .select_related("staff")
-        .order_by("staff__display_name")
+def colleagues(conversation: Conversation) -> list[AgentState]:
+    """Who else could have it: here and with room first."""
+    may_answer = Q(staff__is_superuser=True) | Q(
+        staff__groups__permissions__codename=ANSWER.partition(".")[2]
     )
-    able = [
-        state
-        for state in states[:200]
-        if conversations.may_serve(state.staff, conversation)
-    ]
+    states = (
+        AgentState.objects.filter(may_answer, staff__in=Staff.objects.working())
+        .exclude(staff=conversation.assignee_id)
+        .select_related("staff__org_unit")
+        .order_by(F("heartbeat_at").desc(nulls_last=True), "staff_id")
+        .distinct()[:MOST_COLLEAGUES]
+    )
+    able = [s for s in states if conversations.may_serve(s.staff, conversation)]
     return sorted(
-        able,
-        key=lambda s: (not presence.is_here(s), s.open_count >= s.capacity),
+        able, key=lambda s: (not presence.is_here(s), s.open_count >= s.capacity)
     )
 
 

@@ -20,7 +20,7 @@ def epoch_ms(value: datetime | None) -> str:
 
 
 @register.filter
-def clock(value: datetime) -> str:
+def hhmm(value: datetime) -> str:
     """14:05, in the console's time zone."""
     return f"{timezone.localtime(value):%H:%M}"
 

@@ -913,6 +913,17 @@
     say(words.failed, true);
   }
 
+  // Whom it can be given to is asked for when the menu opens ("toggle" does not bubble).
+  root.addEventListener("toggle", async function (event) {
+    const menu = event.target;
+    if (menu.matches("[data-give-menu]") && menu.open) {
+      const html = await get(base + openId + "/colleagues/").catch(failed);
+      if (html) {
+        menu.querySelector("[data-colleagues]").replaceChildren(...Array.from(parse(html).children));
+      }
+    }
+  }, true);
+
   root.addEventListener("submit", async function (event) {
     event.preventDefault();
     const form = event.target;
