@@ -47,7 +47,7 @@ def phone(request: HttpRequest) -> HttpResponse:
     response = render(request, "sandbox/phone.html")
     response["Content-Security-Policy"] = (
         "default-src 'self'; img-src 'self' data: blob: http: https:; "
-        "object-src 'none'; base-uri 'none'; form-action 'none'"
+        "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return response
 

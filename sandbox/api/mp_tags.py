@@ -92,9 +92,8 @@ def delete(call: Call) -> Answer:
 
 def _members(call: Call) -> list[Follow]:
     """The followers of ``openid_list``: at most 50, all of this account."""
-    openids = call.json.get("openid_list")
-    if not isinstance(openids, list) or not 1 <= len(openids) <= 50:
-        raise Refusal(40032, "invalid openid list size")
+    bad_list = Refusal(40032, "invalid openid list size")
+    openids = call.texts("openid_list", bad_list, most=50)
     rows = list(Follow.objects.filter(account=call.account, openid__in=openids))
     if len(rows) != len(set(openids)):
         is_foreign = (

@@ -19,6 +19,10 @@ _sending: set[str] = set()
 _sending_lock = threading.Lock()
 
 
+def bad_parameter(name: str) -> Refusal:
+    return Refusal(40058, f"invalid Request Parameter: {name}")
+
+
 def colleague_of(account: Account, userid: Any) -> Colleague:
     row = None
     if isinstance(userid, str):
@@ -124,17 +128,13 @@ def cursor_position(cursor: Any) -> int:
         text = base64.urlsafe_b64decode(str(cursor) + "=" * (-len(str(cursor)) % 4))
         return int(text.removeprefix(b"at:"))
     except (binascii.Error, ValueError) as error:
-        raise Refusal(40058, "invalid Request Parameter: cursor") from error
+        raise bad_parameter("cursor") from error
 
 
 @endpoint(QY, "POST", "externalcontact/batch/get_by_user")
 def batch(call: Call) -> Answer:
-    userids = call.json.get("userid_list")
-    if not isinstance(userids, list) or not 1 <= len(userids) <= 100:
-        raise Refusal(40058, "invalid Request Parameter: userid_list")
-    limit = call.json.get("limit", 50)
-    if not isinstance(limit, int) or not 1 <= limit <= 100:
-        raise Refusal(40058, "invalid Request Parameter: limit")
+    userids = call.texts("userid_list", bad_parameter("userid_list"))
+    limit = call.number("limit", 50, bad_parameter("limit"), 1, 100)
     colleagues = [colleague_of(call.account, userid) for userid in userids]
     after = cursor_position(call.json.get("cursor"))
     rows = friendships(call.account).filter(colleague__in=colleagues, pk__gt=after)
@@ -170,23 +170,30 @@ def remark(call: Call) -> Answer:
         if name in call.json:
             value = call.json[name]
             if not isinstance(value, str) or len(value) > most:
-                raise Refusal(40058, f"invalid Request Parameter: {name}")
+                raise bad_parameter(name)
             setattr(row, field, value)
     if "remark_mobiles" in call.json:
         numbers = call.json["remark_mobiles"]
         if not isinstance(numbers, list):
-            raise Refusal(40058, "invalid Request Parameter: remark_mobiles")
+            raise bad_parameter("remark_mobiles")
         row.remark_mobiles = [str(one) for one in numbers if one]
     row.save()
     return dict(OK)
 
 
+def _ids(call: Call, name: str) -> list[str]:
+    """A list of ids that may be empty or left out."""
+    if not call.raw.strip() or not call.json.get(name):
+        return []
+    return call.texts(name, bad_parameter(name), most=3000)
+
+
 @endpoint(QY, "POST", "externalcontact/mark_tag")
 def mark_tag(call: Call) -> Answer:
     row = _friendship(call)
-    adding, removing = call.json.get("add_tag") or [], call.json.get("remove_tag") or []
+    adding, removing = _ids(call, "add_tag"), _ids(call, "remove_tag")
     if not adding and not removing:
-        raise Refusal(40058, "invalid Request Parameter: add_tag and remove_tag")
+        raise bad_parameter("add_tag and remove_tag")
     wanted = {*adding, *removing}
     known = set(
         CorpTag.objects.filter(account=call.account, pk__in=wanted).values_list(
@@ -203,15 +210,14 @@ def mark_tag(call: Call) -> Answer:
 
 @endpoint(QY, "POST", "externalcontact/get_corp_tag_list")
 def corp_tags(call: Call) -> Answer:
-    body = call.json if call.raw.strip() else {}
     rows = CorpTag.objects.filter(account=call.account).order_by("group_id", "order")
-    if body.get("group_id"):
-        rows = rows.filter(group_id__in=body["group_id"])
-    elif body.get("tag_id"):
-        rows = rows.filter(pk__in=body["tag_id"])
-    groups: dict[str, dict[str, Any]] = {}
+    if groups := _ids(call, "group_id"):
+        rows = rows.filter(group_id__in=groups)
+    elif tags := _ids(call, "tag_id"):
+        rows = rows.filter(pk__in=tags)
+    found: dict[str, dict[str, Any]] = {}
     for tag in rows:
-        group = groups.setdefault(
+        group = found.setdefault(
             tag.group_id,
             {
                 "group_id": tag.group_id,
@@ -229,7 +235,7 @@ def corp_tags(call: Call) -> Answer:
                 "order": tag.order,
             }
         )
-    return {**OK, "tag_group": list(groups.values())}
+    return {**OK, "tag_group": list(found.values())}
 
 
 @endpoint(QY, "POST", "externalcontact/send_welcome_msg")
@@ -278,12 +284,12 @@ def _welcome_lines(call: Call) -> list[Line]:
     text = call.json.get("text")
     content = text.get("content", "") if isinstance(text, dict) else ""
     if not isinstance(content, str):
-        raise Refusal(40058, "invalid Request Parameter: text.content")
+        raise bad_parameter("text.content")
     if len(content.encode()) > options.get("welcome_text_bytes"):
         raise Refusal(45002, "content size out of limit")
     attachments = call.json.get("attachments") or []
     if not isinstance(attachments, list) or len(attachments) > 9:
-        raise Refusal(40058, "invalid Request Parameter: attachments")
+        raise bad_parameter("attachments")
     lines: list[Line] = [("text", content, {})] if content else []
     lines += [attachment_line(call.account, one) for one in attachments]
     if not lines:
@@ -295,14 +301,14 @@ def attachment_line(account: Account, attachment: Any) -> Line:
     """One attachment as it appears on the phone."""
     kind = attachment.get("msgtype") if isinstance(attachment, dict) else None
     if kind not in ("image", "link", "miniprogram", "video", "file"):
-        raise Refusal(40058, "invalid Request Parameter: attachments.msgtype")
+        raise bad_parameter("attachments.msgtype")
     body = attachment.get(kind)
     if not isinstance(body, dict):
-        raise Refusal(40058, f"invalid Request Parameter: attachments.{kind}")
+        raise bad_parameter(f"attachments.{kind}")
     if kind in ("link", "miniprogram"):
         title = str(body.get("title") or "")
         if not title or len(title.encode()) > (128 if kind == "link" else 64):
-            raise Refusal(40058, f"invalid Request Parameter: {kind}.title")
+            raise bad_parameter(f"{kind}.title")
         return kind, title, {"content": body}
     if kind == "image" and body.get("pic_url") and not body.get("media_id"):
         return kind, "[图片]", {"url": body["pic_url"]}

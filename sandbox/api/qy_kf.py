@@ -9,6 +9,7 @@ from typing import Any
 from sandbox import clock, kf, options
 from sandbox.api import quotas
 from sandbox.api.qy_contacts import (
+    bad_parameter,
     colleague_of,
     cursor_position,
     cursor_text,
@@ -35,10 +36,8 @@ def kf_account(call: Call) -> KfAccount:
 
 @endpoint(QY, "ANY", "kf/account/list")
 def accounts(call: Call) -> Answer:
-    body = call.json if call.raw.strip() else {}
-    offset, limit = body.get("offset", 0), body.get("limit", 100)
-    if not isinstance(limit, int) or not 1 <= limit <= 100:
-        raise Refusal(40058, "invalid Request Parameter: limit")
+    offset = call.number("offset", 0, bad_parameter("offset"), 0, 10_000)
+    limit = call.number("limit", 100, bad_parameter("limit"), 1, 100)
     rows = KfAccount.objects.filter(account=call.account).order_by("pk")
     return {
         **OK,
@@ -58,11 +57,9 @@ def accounts(call: Call) -> Answer:
 def sync(call: Call) -> Answer:
     """The stream of one account after the cursor, three days back at most."""
     account = kf_account(call)
-    limit = call.json.get("limit", 1000)
-    if not isinstance(limit, int) or not 1 <= limit <= 1000:
-        raise Refusal(40058, "invalid Request Parameter: limit")
+    limit = call.number("limit", 1000, bad_parameter("limit"), 1, 1000)
     if call.json.get("voice_format", 0) not in (0, 1):
-        raise Refusal(40058, "invalid Request Parameter: voice_format")
+        raise bad_parameter("voice_format")
     _check_token(call, account)
     oldest = clock.now() - float(options.get("kf_history_seconds"))
     after = cursor_position(call.json.get("cursor"))
@@ -125,7 +122,7 @@ def state_change(call: Call) -> Answer:
     session = session_of(call)
     wanted = call.json.get("service_state")
     if not isinstance(wanted, int) or wanted not in MOVES:
-        raise Refusal(40058, "invalid Request Parameter: service_state")
+        raise bad_parameter("service_state")
     if wanted not in MOVES[session.state]:
         raise Refusal(options.get("kf_code_bad_state"), "invalid service state change")
     if wanted == kf.SERVED:
@@ -145,9 +142,8 @@ def state_change(call: Call) -> Answer:
 
 @endpoint(QY, "POST", "kf/customer/batchget")
 def customers(call: Call) -> Answer:
-    wanted = call.json.get("external_userid_list")
-    if not isinstance(wanted, list) or not 1 <= len(wanted) <= 100:
-        raise Refusal(40058, "invalid Request Parameter: external_userid_list")
+    name = "external_userid_list"
+    wanted = call.texts(name, bad_parameter(name))
     rows = {
         row.external_userid: row
         for row in Person.objects.filter(external_userid__in=wanted)

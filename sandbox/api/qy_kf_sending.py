@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from sandbox import clock, ids, kf, media, options, people
-from sandbox.api.qy_contacts import person_of
+from sandbox.api.qy_contacts import bad_parameter, person_of
 from sandbox.api.qy_kf import kf_account
 from sandbox.api.registry import OK, QY, Answer, Call, Refusal, endpoint
 from sandbox.models import Account, KfAccount, KfCode, KfSent, KfSession
@@ -21,11 +21,11 @@ def _line(account: Account, body: dict[str, Any]) -> Line:
     kind = body.get("msgtype")
     content = body.get(kind) if isinstance(kind, str) else None
     if not isinstance(kind, str) or not isinstance(content, dict):
-        raise Refusal(40058, "invalid Request Parameter: msgtype")
+        raise bad_parameter("msgtype")
     if kind == "text":
         text = content.get("content")
         if not isinstance(text, str) or not text:
-            raise Refusal(40058, "invalid Request Parameter: text.content")
+            raise bad_parameter("text.content")
         if len(text.encode()) > 2048:
             raise Refusal(45002, "content size out of limit")
         return kind, text, {}
@@ -36,7 +36,7 @@ def _line(account: Account, body: dict[str, Any]) -> Line:
         url = media.public_url(found)
         return kind, f"[{kind}]", {"media_id": found.media_id, "url": url}
     if kind not in ("link", "miniprogram", "msgmenu", "location", "ca_link"):
-        raise Refusal(40058, "invalid Request Parameter: msgtype")
+        raise bad_parameter("msgtype")
     text = content.get("title") or content.get("head_content") or content.get("name")
     return kind, str(text or ""), {"content": content}
 
@@ -47,7 +47,7 @@ def _msgid(call: Call, account: KfAccount) -> str:
     if not wanted:
         return ids.random_letters(32)
     if not isinstance(wanted, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,32}", wanted):
-        raise Refusal(40058, "invalid Request Parameter: msgid")
+        raise bad_parameter("msgid")
     if KfSent.objects.filter(kf=account, msgid=wanted).exists():
         raise Refusal(options.get("kf_code_repeat"), "msgid repeated")
     return wanted
@@ -89,9 +89,9 @@ def send(call: Call) -> Answer:
 
 @endpoint(QY, "POST", "kf/send_msg_on_event")
 def send_on_event(call: Call) -> Answer:
-    code = call.text("code", Refusal(40058, "invalid Request Parameter: code"))
+    code = call.text("code", bad_parameter("code"))
     if call.json.get("msgtype") not in ("text", "msgmenu"):
-        raise Refusal(40058, "invalid Request Parameter: msgtype")
+        raise bad_parameter("msgtype")
     row = KfCode.objects.select_related("session__kf", "session__person").filter(
         pk=code
     )
@@ -113,6 +113,6 @@ def add_contact_way(call: Call) -> Answer:
     account = kf_account(call)
     scene = call.json.get("scene", "")
     if not isinstance(scene, str) or not re.fullmatch(r"[0-9a-zA-Z_-]{0,32}", scene):
-        raise Refusal(40058, "invalid Request Parameter: scene")
+        raise bad_parameter("scene")
     key = ids.fixed_letters(20, "kf", account.open_kfid, scene)
     return {**OK, "url": f"https://work.weixin.qq.com/kfid/kfc{key}?enc_scene={scene}"}

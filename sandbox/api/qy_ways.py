@@ -6,7 +6,12 @@ https://developer.work.weixin.qq.com/document/path/92228
 from typing import Any
 
 from sandbox import clock, ids
-from sandbox.api.qy_contacts import colleague_of, cursor_position, cursor_text
+from sandbox.api.qy_contacts import (
+    bad_parameter,
+    colleague_of,
+    cursor_position,
+    cursor_text,
+)
 from sandbox.api.registry import OK, QY, Answer, Call, Refusal, endpoint
 from sandbox.models import ContactWay
 
@@ -29,34 +34,30 @@ FIELDS = (
 )
 
 
-def _bad(name: str) -> Refusal:
-    return Refusal(40058, f"invalid Request Parameter: {name}")
-
-
 def _check(call: Call, body: dict[str, Any]) -> None:
     """The rules that hold for a new way and a changed one."""
     for name, most in (("remark", 30), ("state", 30)):
         value = body.get(name, "")
         if not isinstance(value, str) or len(value) > most:
-            raise _bad(name)
+            raise bad_parameter(name)
     users = body.get("user", [])
     if not isinstance(users, list) or len(users) > 100:
-        raise _bad("user")
+        raise bad_parameter("user")
     for userid in users:
         colleague_of(call.account, userid)
     if body.get("type") == 1 and len(users) != 1:
-        raise _bad("user")
+        raise bad_parameter("user")
     if not users and not body.get("party"):
-        raise _bad("user")
+        raise bad_parameter("user")
 
 
 @endpoint(QY, "POST", "externalcontact/add_contact_way")
 def add(call: Call) -> Answer:
     body = {name: call.json[name] for name in FIELDS if name in call.json}
     if body.get("type") not in (1, 2):
-        raise _bad("type")
+        raise bad_parameter("type")
     if body.get("scene") not in (1, 2):
-        raise _bad("scene")
+        raise bad_parameter("scene")
     _check(call, body)
     body.setdefault("skip_verify", True)
     config_id = ids.random_hex(32)
@@ -72,7 +73,7 @@ def add(call: Call) -> Answer:
 
 
 def _way(call: Call) -> ContactWay:
-    config_id = call.text("config_id", _bad("config_id"))
+    config_id = call.text("config_id", bad_parameter("config_id"))
     row = ContactWay.objects.filter(account=call.account, pk=config_id).first()
     if row is None:
         raise Refusal(41044, "invalid config id")
@@ -87,11 +88,12 @@ def get(call: Call) -> Answer:
 
 @endpoint(QY, "POST", "externalcontact/list_contact_way")
 def listing(call: Call) -> Answer:
-    limit = call.json.get("limit", 100)
-    if not isinstance(limit, int) or not 1 <= limit <= 1000:
-        raise _bad("limit")
-    end = call.json.get("end_time", clock.now())
-    start = call.json.get("start_time", end - 90 * 86400)
+    limit = call.number("limit", 100, bad_parameter("limit"), 1, 1000)
+    # The second that has begun counts: end_time is whole seconds.
+    now = int(clock.now()) + 1
+    end = call.number("end_time", now, bad_parameter("end_time"), 0, 2**40)
+    oldest = max(0, end - 90 * 86400)
+    start = call.number("start_time", oldest, bad_parameter("start_time"), 0, 2**40)
     rows = ContactWay.objects.filter(
         account=call.account, created_at__gte=start, created_at__lte=end
     )

@@ -72,6 +72,26 @@ class Call:
             raise refusal
         return value
 
+    def texts(self, name: str, refusal: Refusal, most: int = 100) -> list[str]:
+        """A list of 1 to ``most`` strings of the body, else the refusal."""
+        value = self.json.get(name)
+        if not isinstance(value, list) or not 1 <= len(value) <= most:
+            raise refusal
+        if not all(isinstance(one, str) for one in value):
+            raise refusal
+        return value
+
+    def number(
+        self, name: str, default: int, refusal: Refusal, least: int, most: int
+    ) -> int:
+        """A whole number of the body within bounds, else the refusal."""
+        value = self.json.get(name, default) if self.raw.strip() else default
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refusal
+        if not least <= value <= most:
+            raise refusal
+        return value
+
 
 def _hides_text(raw: bytes) -> bool:
     """Whether text that people read is written as ``\\uXXXX`` escapes."""

@@ -263,7 +263,12 @@ def edit(request: HttpRequest, person_id: str) -> dict[str, Any]:
         if name in body:
             changes[name] = text_of(body, name, longest=longest, default="")
     if "remark_mobiles" in body:
-        changes["remark_mobiles"] = body["remark_mobiles"]
+        numbers = body["remark_mobiles"]
+        if not isinstance(numbers, list) or not all(
+            isinstance(one, str) for one in numbers
+        ):
+            raise bad("remark_mobiles must be a list of texts")
+        changes["remark_mobiles"] = numbers
     if not changes:
         raise bad("nothing to edit")
     friendship = contacts.active(person, colleague_of(body).userid)

@@ -14,9 +14,6 @@ import requests
 
 from tests.sandbox.console import Console
 
-# The control API keeps its connection; calls of the platforms' APIs have their own,
-# because faults break them.
-_control = requests.Session()
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -83,19 +80,20 @@ class World:
     console: Console
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    session: requests.Session = field(default_factory=requests.Session)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         seconds = options.pop("timeout", 30)
-        return requests.request(method, self.url + path, timeout=seconds, **options)
+        url = self.url + path
+        return self.session.request(method, url, timeout=seconds, **options)
 
     def get(self, path: str, /, **query: Any) -> Any:
-        url = f"{self.url}/control/{path}"
-        answer = _control.get(url, params=query, timeout=30)
+        answer = self.call("GET", f"/control/{path}", params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, /, **body: Any) -> Any:
-        answer = _control.post(f"{self.url}/control/{path}", json=body, timeout=30)
+        answer = self.call("POST", f"/control/{path}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
