@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "kf_code_ended": 95016,
     "kf_code_repeat": 95033,
     "kf_without_token_per_minute": 60,
+    # So many next pulls say "more" with an empty page, which the platform may do.
+    "kf_empty_pages": 0,
     # Calls a day of one official account
     "daily": {
         "/cgi-bin/token": 2000,

@@ -173,7 +173,8 @@ def deliver(push_id: int) -> None:
         return
     if row.account.silent_until > clock.now():
         row.due_real_at = time.time() + min(1.0, row.account.silent_until - clock.now())
-        row.save(update_fields=["due_real_at"])
+        with world.change():
+            row.save(update_fields=["due_real_at"])
         return
     reply = callbacks.push(row.account, row.body, row.openid)
     with world.change():

@@ -58,6 +58,7 @@ CORP_TAGS = {
     "意向": ["护肤", "香氛", "礼盒", "家居"],
     "来源": ["到店", "公众号", "朋友介绍"],
 }
+FOUND_BY = ("ADD_SCENE_SEARCH", "ADD_SCENE_PROFILE_CARD", "ADD_SCENE_PROFILE_LINK")
 SCENES = ["store_湖滨店", "store_西湖店", "dm_春季画册", "pack_包裹卡", "event_周年庆"]
 STATES = ["qr_湖滨店_导购01", "qr_西湖店_导购02", "公众号菜单", "包裹卡", ""]
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹"
@@ -243,7 +244,7 @@ def _follow(draw: random.Random, person: Person, account: Account) -> Follow:
         return follow
     follow.subscribed = draw.random() > 0.06
     follow.subscribe_time = int(person.created_at + draw.uniform(0, 86400))
-    follow.subscribe_scene = "ADD_SCENE_SEARCH"
+    follow.subscribe_scene = draw.choice(FOUND_BY)
     if draw.random() < 0.6:
         follow.subscribe_scene = "ADD_SCENE_QR_CODE"
         follow.qr_scene_str = draw.choice(SCENES)

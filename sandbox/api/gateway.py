@@ -189,20 +189,21 @@ def _record(
         answer = {"content_type": answer.content_type, "size": len(answer.content)}
     account = getattr(call, "account", None)
     name = struck.name if struck else ""
-    models.Call.objects.create(
-        at=clock.now(),
-        real_at=time.time(),
-        platform=call.platform,
-        method=call.method,
-        path=call.path[:200],
-        query=call.query,
-        body=_body(call),
-        status=0 if name == "accept_then_timeout" else status,
-        answer=answer,
-        account_slug=account.slug if account else "",
-        fault=name,
-        delivered=name not in ("cut", "accept_then_timeout", "accept_then_cut"),
-    )
+    with world.change():
+        models.Call.objects.create(
+            at=clock.now(),
+            real_at=time.time(),
+            platform=call.platform,
+            method=call.method,
+            path=call.path[:200],
+            query=call.query,
+            body=_body(call),
+            status=0 if name == "accept_then_timeout" else status,
+            answer=answer,
+            account_slug=account.slug if account else "",
+            fault=name,
+            delivered=name not in ("cut", "accept_then_timeout", "accept_then_cut"),
+        )
 
 
 def _body(call: Call) -> Any:

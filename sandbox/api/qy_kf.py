@@ -61,8 +61,13 @@ def sync(call: Call) -> Answer:
     if call.json.get("voice_format", 0) not in (0, 1):
         raise bad_parameter("voice_format")
     _check_token(call, account)
-    oldest = clock.now() - float(options.get("kf_history_seconds"))
     after = cursor_position(call.json.get("cursor"))
+    empty = options.get("kf_empty_pages")
+    if empty > 0:
+        options.put("kf_empty_pages", empty - 1)
+        more = {"next_cursor": cursor_text(after), "has_more": 1, "msg_list": []}
+        return {**OK, **more}
+    oldest = clock.now() - float(options.get("kf_history_seconds"))
     rows = KfMessage.objects.filter(kf=account, pk__gt=after, send_time__gte=oldest)
     page = list(rows.order_by("pk")[: limit + 1])
     items = page[:limit]

@@ -1,6 +1,7 @@
 """WeCom contacts: adding, deleting, remarks, tags, welcome messages, contact ways."""
 
 import threading
+import time
 from typing import Any
 
 from tests.sandbox.console import opened
@@ -75,12 +76,12 @@ def test_no_welcome_after_the_chat_has_started(world: World) -> None:
 def test_a_second_sender_waits_while_the_first_is_answered(world: World) -> None:
     added(world)
     code = last_event(world, 1)["WelcomeCode"]
-    world.post("faults", path=WELCOME, fault="slow:1.5", times=1)
+    world.post("faults", path=WELCOME, fault="slow:3", times=1)
     first: list[int] = []
     thread = threading.Thread(target=lambda: first.append(welcome(world, code)))
     thread.start()
     while not world.get("calls", path=WELCOME):
-        pass
+        time.sleep(0.02)
     assert welcome(world, code) == 41096
     thread.join()
     assert first == [0]

@@ -96,6 +96,14 @@ def test_the_cursor_goes_through_everything_once(world: World) -> None:
     ] == ["新"]
 
 
+def test_an_empty_page_may_still_say_more(world: World) -> None:
+    customer(world)
+    world.post("limits", kf_empty_pages=1)
+    empty = sync(world)
+    assert (empty["msg_list"], empty["has_more"]) == ([], 1)
+    assert sync(world, cursor=empty["next_cursor"])["msg_list"]
+
+
 def test_a_callbacks_token_ends_after_ten_minutes(world: World) -> None:
     customer(world)
     token = opened(world.console.wait(1)[-1], world.accounts["lin-corp"])["Token"]
@@ -107,6 +115,7 @@ def test_a_callbacks_token_ends_after_ten_minutes(world: World) -> None:
 
 def test_without_a_token_calls_are_few(world: World) -> None:
     world.post("limits", kf_without_token_per_minute=2)
+    world.begin(60)
     assert [sync(world)["errcode"] for _ in range(3)] == [0, 0, 45009]
 
 

@@ -170,7 +170,7 @@ def test_no_answer_in_time_is_a_failure(world: World) -> None:
     first, second = push["attempts"]
     assert (first["status"], second["status"]) == (None, 200)
     assert "0.3 s" in first["error"]
-    assert 250 <= first["milliseconds"] < 1000
+    assert 250 <= first["milliseconds"] < 1450
 
 
 def test_the_time_limit_is_five_seconds_and_retries_three(world: World) -> None:

@@ -50,6 +50,7 @@ def test_the_two_kinds_of_token_do_not_touch_each_other(world: World) -> None:
 
 
 def test_forcing_makes_a_new_stable_token_at_once_but_rarely(world: World) -> None:
+    world.begin(86400)
     first = world.stable_token()["access_token"]
     second = world.stable_token(force_refresh=True)["access_token"]
     assert second != first
@@ -158,6 +159,7 @@ def test_bare_paths_find_their_platform_by_path_or_token(world: World) -> None:
 
 
 def test_daily_quotas_are_counted_told_and_cleared(world: World) -> None:
+    world.begin(86400)
     world.post("limits", daily={"/cgi-bin/user/get": 2})
     for _ in range(2):
         assert "total" in world.mp("user/get")
@@ -183,6 +185,7 @@ def test_the_token_quota_ends_with_the_day(world: World) -> None:
 
 def test_wecom_counts_calls_by_the_minute(world: World) -> None:
     world.post("limits", wecom_per_minute=2)
+    world.begin(60)
     path = "externalcontact/get_follow_user_list"
     assert [world.qy(path)["errcode"] for _ in range(3)] == [0, 0, 45009]
     world.advance(60)
