@@ -9,7 +9,7 @@ SERVICE = _("Customer service")
 MEMBERS = _("Members")
 CONTENT = _("Content")
 ACCOUNTS = _("Accounts and gateway")
-SYSTEM = _("System")
+SYSTEM = _("System administration")
 
 ORDER = (SERVICE, MEMBERS, CONTENT, ACCOUNTS, SYSTEM)
 # Where the changelists of an app's models go.

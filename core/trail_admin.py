@@ -36,7 +36,7 @@ class AuditEntryAdmin(ReadOnly, ScopedAdmin):
     def what(self, obj: AuditEntry) -> str:
         return audit_action(obj.action)
 
-    @admin.display(description=_("Row"))
+    @admin.display(description=_("Target"))
     def target(self, obj: AuditEntry) -> str:
         return f"{obj.target_type} {obj.target_label or obj.target_id}"
 

@@ -92,7 +92,7 @@ class StaffAdmin(ScopedAdmin):
 
     # columns
 
-    @admin.display(description=gettext_lazy("Name"), ordering="display_name")
+    @admin.display(description=gettext_lazy("Person"), ordering="display_name")
     def name(self, obj: Staff) -> str:
         return str(obj)
 

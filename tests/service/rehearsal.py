@@ -43,9 +43,7 @@ class Phone:
 
     def heard(self) -> list[str]:
         """The texts the account sent, oldest first."""
-        return [
-            line["text"] for line in self.screen() if line["sender"] == "account"
-        ]
+        return [line["text"] for line in self.screen() if line["sender"] == "account"]
 
     def wait_for(self, text: str, seconds: float = 10) -> None:
         wait_until(
@@ -85,7 +83,9 @@ def log_in(context: Any, stack: Stack, person: Any) -> None:
         session[HASH_SESSION_KEY] = person.get_session_auth_hash()
         session.create()
     name = f"pd-{stack.environment['INSTANCE']}-session"
-    context.add_cookies([{"name": name, "value": session.session_key, "url": stack.url}])
+    context.add_cookies(
+        [{"name": name, "value": session.session_key, "url": stack.url}]
+    )
 
 
 def new_phone(stack: Stack, slug: str, name: str) -> Phone:
