@@ -6,14 +6,14 @@ from pathlib import Path
 import polib
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-SKIPPED = {".venv", "node_modules", "var", "staticfiles", ".git"}
+SKIPPED = {"node_modules", "var", "staticfiles"}
 
 
 def catalogues() -> list[Path]:
     """Every .po file of ours."""
     found: list[Path] = []
     for top in sorted(BASE_DIR.iterdir()):
-        if top.is_dir() and top.name not in SKIPPED:
+        if top.is_dir() and top.name not in SKIPPED and not top.name.startswith("."):
             found += top.glob("**/LC_MESSAGES/*.po")
     return sorted(found)
 
