@@ -187,7 +187,8 @@ def _record(
 ) -> None:
     if isinstance(answer, Blob):
         answer = {"content_type": answer.content_type, "size": len(answer.content)}
-    account = getattr(call, "account", None)
+    token = call.query.get("access_token", "")
+    account = getattr(call, "account", None) or tokens.owner(token)
     name = struck.name if struck else ""
     with world.change():
         models.Call.objects.create(

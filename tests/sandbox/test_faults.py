@@ -153,3 +153,11 @@ def test_faults_meet_calls_in_the_order_they_were_set(world: World) -> None:
         fault(world, "tags/get", name)
     codes = [world.mp("tags/get").get("errcode") for _ in range(4)]
     assert codes == [-1, 45009, 40164, None]
+
+
+def test_a_call_that_met_a_fault_is_still_known_as_the_accounts(world: World) -> None:
+    world.token()
+    fault(world, "tags/get", "busy")
+    world.mp("tags/get")
+    call = world.get("calls", account="lin-service")[-1]
+    assert (call["path"], call["fault"]) == ("/cgi-bin/tags/get", "busy")
