@@ -105,7 +105,7 @@ def append(conversation: Conversation, said: Said, *, actor: Staff) -> Message:
         preview=preview_of(message),
         unread_count=F("unread_count") + 1,
         window_closes_at=allowed.closes_at,
-        messages_left=allowed.left,
+        messages_left=allowed.lasting,
     )
     conversation.refresh_from_db()
     _announce(conversation, message=message.pk)
@@ -356,7 +356,7 @@ def reply(
             return _same(known, text=text, media=media)
         check_may_reply(locked, actor=actor)
         _check_answer(locked, text, media)
-        left = _check_allowance(locked)
+        lasting = _check_allowance(locked)
         message = Message.objects.create(
             conversation=locked,
             direction=Message.Direction.OUT,
@@ -368,7 +368,7 @@ def reply(
         )
         message.outbound = _plan(locked, message, actor=actor)
         message.save(update_fields=["outbound"])
-        _mark_answered(locked, message, left=left - 1)
+        _mark_answered(locked, message, left=lasting - 1)
     return message
 
 
@@ -432,14 +432,14 @@ def _check_answer(conversation: Conversation, text: str, media: Media | None) ->
 
 
 def _check_allowance(conversation: Conversation) -> int:
-    """How many messages may still be planned; those planned count as used."""
+    """Raise when nothing may be said; how many the longest window still allows."""
     allowed = allowance_of(conversation)
     if not allowed.is_window_open:
         closed_at = conversation.window_closes_at
         raise WindowClosed(closed_at=closed_at.isoformat() if closed_at else None)
     if allowed.left <= 0:
         raise NoMessagesLeft
-    return allowed.left
+    return allowed.lasting
 
 
 def _plan(
@@ -486,11 +486,16 @@ def _mark_answered(conversation: Conversation, message: Message, *, left: int) -
 
 @dataclass(frozen=True)
 class Allowed:
-    """What may still be said: `left` messages; the last of them until `closes_at`."""
+    """What may still be said: `left` messages; the last of them until `closes_at`.
+
+    `lasting`: how many of them are left in the window that closes last; the others
+    (a menu tap's, say) are gone within a minute.
+    """
 
     is_window_open: bool
     left: int
     closes_at: datetime | None
+    lasting: int
 
 
 def allowance_of(conversation: Conversation) -> Allowed:
@@ -501,11 +506,15 @@ def allowance_of(conversation: Conversation) -> Allowed:
         recipient=conversation.recipient,
         state__in=[OutboundMessage.State.PLANNED, OutboundMessage.State.CLAIMED],
     ).count()
-    closings = [found.closes_at for found in allowance.by_trigger.values()]
+    left = max(allowance.left - planned, 0)
+    last = max(
+        allowance.by_trigger.values(), key=lambda found: found.closes_at, default=None
+    )
     return Allowed(
-        is_window_open=bool(closings),
-        left=max(allowance.left - planned, 0),
-        closes_at=allowance.closes_at or max(closings, default=None),
+        is_window_open=last is not None,
+        left=left,
+        closes_at=allowance.closes_at or (last.closes_at if last else None),
+        lasting=min(left, last.left) if last else 0,
     )
 
 

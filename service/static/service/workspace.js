@@ -511,7 +511,9 @@
     if (!text.dataset.replyPlaceholder) {
       text.dataset.replyPlaceholder = text.placeholder;
     }
-    text.placeholder = isNote() ? text.dataset.notePlaceholder : text.dataset.replyPlaceholder;
+    const isNarrow = window.matchMedia("(max-width: 760px)").matches;
+    const reply = isNarrow ? text.dataset.shortPlaceholder : text.dataset.replyPlaceholder;
+    text.placeholder = isNote() ? text.dataset.notePlaceholder : reply;
   }
   function pendingLine(key, text, verb) {
     const line = document.createElement("li");
@@ -1068,10 +1070,19 @@
       event.returnValue = words.leave;
     }
   });
+  /* The page itself never scrolls: the workspace fills what the frame leaves. */
   function measure() {
-    root.style.setProperty("--ws-top", Math.round(root.getBoundingClientRect().top + window.scrollY + (window.innerWidth > 760 ? 16 : 0)) + "px");
+    const box = root.getBoundingClientRect();
+    const above = box.top + window.scrollY;
+    const below = window.innerWidth > 760 ? 12 : 0;
+    root.style.setProperty("--ws-top", Math.round(above + below) + "px");
+    const extra = document.documentElement.scrollHeight - window.innerHeight;
+    if (extra > 0 && extra < 80) {
+      root.style.marginBottom = -extra + "px";
+    }
   }
   window.addEventListener("resize", measure);
+  window.addEventListener("load", measure);
 
   measure();
   readClock(parts.list.querySelector(".ws-list"));
