@@ -13,6 +13,7 @@ import time
 from typing import Any, TypeVar
 
 import psycopg
+from celery import Task
 from django.db import connections
 from psycopg.abc import PQGen
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -30,7 +31,6 @@ CONNECTION_SECONDS = 0.5
 POOL_SIZE = 4
 # After a failure the database is left alone for so long; then one request tries.
 PAUSE_SECONDS = 1.0
-RING_SECONDS = 0.05
 
 INSERT = """
 INSERT INTO wechat_inboundevent
@@ -157,52 +157,54 @@ class _Database:
             return self._pool
 
 
-class _Bell:
-    """Rings for a worker from a thread of its own, at most once per RING_SECONDS.
+class _Keeper:
+    """Empties this process's own disk once PostgreSQL is back.
 
-    Redis may hang: the request that rings never waits for it.
+    The worker's sweep does it too, where both share a machine.
     """
 
     def __init__(self) -> None:
-        self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.has_spooled = False
+        self._has_looked = False
 
-    def ring(self) -> None:
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._run, name="callback-bell", daemon=True
-                    )
-                    self._thread.start()
-        self._wanted.set()
+    def look_once(self) -> None:
+        """What an earlier process left behind."""
+        if not self._has_looked:
+            self._has_looked = True
+            self.watch()
+
+    def watch(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._run, name="spool-keeper", daemon=True
+                )
+                self._thread.start()
 
     def _run(self) -> None:
-        from wechat.tasks import drain_inbox
-
         pause = threading.Event()
-        while True:
-            self._wanted.wait()
-            self._wanted.clear()
-            if self.has_spooled:
-                self._empty_spool()
-            ring_now(drain_inbox)
-            pause.wait(RING_SECONDS)
+        while spool.depth() != (0, 0):
+            try:
+                if not drain_spool():
+                    return  # what is left cannot be stored
+                ring_now(_drain_task())
+            except Unavailable:
+                logger.debug("PostgreSQL is still away, the spool waits")
+            except (OSError, psycopg.Error):
+                logger.exception("The spool cannot be emptied now")
+            pause.wait(PAUSE_SECONDS)
 
-    def _empty_spool(self) -> None:
-        try:
-            drain_spool()
-            self.has_spooled = False
-        except Unavailable:
-            logger.info("PostgreSQL is still away, the spool waits")
-        except (OSError, psycopg.Error):
-            logger.exception("The spool cannot be emptied now")
+
+def _drain_task() -> Task[Any, Any]:
+    # The task's module imports the whole inbox, which the web needs for this only.
+    from wechat.tasks import drain_inbox
+
+    return drain_inbox
 
 
 _database = _Database()
-_bell = _Bell()
+_keeper = _Keeper()
 
 
 def reset() -> None:
@@ -228,7 +230,8 @@ def keep(received: Received) -> None:
         _to_disk(received)
     else:
         crash_point("K11-after")
-        _bell.ring()
+        ring_now(_drain_task())
+        _keeper.look_once()
 
 
 def drain_spool() -> int:
@@ -248,7 +251,7 @@ def _to_disk(received: Received) -> None:
     except OSError as error:
         logger.exception("A callback can be kept nowhere and is left to the platform")
         raise NotDurable from error
-    _bell.has_spooled = True
+    _keeper.watch()
 
 
 def _insert(received: Received) -> None:
