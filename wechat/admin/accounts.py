@@ -106,6 +106,14 @@ class AccountAdmin(ScopedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # callbacks and messages point here: an account is paused
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        if request.user.is_superuser:
+            return fields
+        # Calls carry the app's secret to this address: whoever could set it could
+        # read the secret, and reach servers only this machine can.
+        return [*fields, "is_sandbox", "api_base_url"]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         rows: QuerySet[Account] = super().get_queryset(request)
         apps = App.objects.only("account_id", "last_check", "held_reason", "slug")
