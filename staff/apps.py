@@ -9,9 +9,12 @@ class StaffConfig(AppConfig):
     verbose_name = _("Staff")
 
     def ready(self) -> None:
-        from core.registry import site_urls
-        from staff import pages
+        from django.contrib.auth.signals import user_logged_in
 
+        from core.registry import site_urls
+        from staff import middleware, pages
+
+        user_logged_in.connect(middleware.begin, dispatch_uid="staff.session_begin")
         site_urls.extend(
             [
                 ("me/", pages.me, "me"),

@@ -66,6 +66,11 @@ class SessionMiddleware:
         return response
 
 
+def begin(request: HttpRequest, **_: object) -> None:
+    """Start the clocks of a session; called at every log-in."""
+    request.session[SIGNED_IN_AT] = request.session[SEEN_AT] = int(time.time())
+
+
 def _is_over(request: HttpRequest) -> bool:
     now = int(time.time())
     session = request.session
