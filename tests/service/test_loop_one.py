@@ -118,7 +118,7 @@ def sit(place: Place, browser: Browser) -> Iterator[Any]:
         person = place.person(role, name)
         log_in(context, place.stack, person)
         page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(f"{error} {error.stack}"))
         page.goto(f"{place.stack.url}/admin/workspace/")
         return Seat(place, person, context, page)
 

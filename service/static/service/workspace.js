@@ -344,6 +344,11 @@
         image.addEventListener("load", stayAtEnd, { once: true });
       }
     }
+    const file = parts.main.querySelector("[data-picture]");
+    if (file) {
+      // The theme's own listener for file fields expects its own markup around it.
+      file.hasChangeListener = true;
+    }
     loadDraft();
     const text = field();
     if (text && canWrite() && window.matchMedia("(min-width: 761px)").matches) {
