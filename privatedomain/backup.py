@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from privatedomain import embedded
 from privatedomain.instance import AlreadyRunning, Instance, current, servers
@@ -183,7 +183,7 @@ def _dsn(environment: dict[str, str]) -> str:
     """The address without its password, which would stand in the process list."""
     parts = urlsplit(environment["DATABASE_URL"])
     if parts.password:
-        environment["PGPASSWORD"] = parts.password
+        environment["PGPASSWORD"] = unquote(parts.password)
     place = f"{parts.username or ''}@{parts.hostname or ''}:{parts.port or 5432}"
     return urlunsplit(("postgresql", place, parts.path, parts.query, ""))
 

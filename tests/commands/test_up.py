@@ -12,8 +12,10 @@ import urllib.request
 import pytest
 from django.core.management import call_command
 
+from staff.models import OrgUnit
 from tests.commands.conftest import processes_of
 from tests.stack import wait_until
+from wechat.models import Account
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
@@ -117,3 +119,22 @@ def test_a_lost_logins_file_is_written_anew_with_new_passwords(settings, tmp_pat
     after = json.loads(path.read_text())
     assert after.keys() == before.keys()
     assert after["agent"]["password"] != before["agent"]["password"]
+
+
+@pytest.mark.django_db
+def test_sandbox_accounts_follow_a_sandbox_that_moved(settings, tmp_path):
+    settings.DATA_DIR, settings.DEMO = tmp_path, True
+    settings.SANDBOX_URL = "http://127.0.0.1:8001"
+    call_command("prepare", verbosity=0)
+    brand = OrgUnit.objects.get(kind="brand")
+    urls = {"ours": "http://127.0.0.1:8001/mp", "theirs": "http://127.0.0.1:9/mp"}
+    for slug, url in urls.items():
+        Account.objects.create(
+            slug=slug, name=slug, org_unit=brand, is_sandbox=True, api_base_url=url
+        )
+
+    settings.SANDBOX_URL = "http://127.0.0.1:8101"
+    call_command("prepare", verbosity=0)
+
+    told = dict(Account.objects.values_list("slug", "api_base_url"))
+    assert told == {**urls, "ours": "http://127.0.0.1:8101/mp"}

@@ -39,15 +39,34 @@ class Command(BaseCommand):
         # What an earlier run left is no sign of life of this one.
         Heartbeat.objects.all().delete()
         if settings.DEMO:
+            self._follow_sandbox()
             call_command("create_demo_staff", verbosity=options["verbosity"])
         else:
             call_command("create_administrator", if_none=True)
         self._tell_facts()
 
+    def _follow_sandbox(self) -> None:
+        """The sandbox may answer on another port than at the last start."""
+        before, now = self._known_facts().get("sandbox_url"), settings.SANDBOX_URL
+        if before and before != now:
+            accounts = Account.objects.filter(is_sandbox=True)
+            for account in accounts.filter(api_base_url__startswith=f"{before}/"):
+                account.api_base_url = now + account.api_base_url.removeprefix(before)
+                account.save(update_fields=["api_base_url"])
+
+    def _known_facts(self) -> dict[str, Any]:
+        path = settings.DATA_DIR / "run" / "facts.json"
+        facts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return facts
+
     def _tell_facts(self) -> None:
         """For `script/up`, which does not import Django itself."""
         held = Instance.objects.filter(pk=1, sending_held_at__isnull=False).exists()
-        facts = {"is_empty": not Account.objects.exists(), "is_sending_held": held}
+        facts = {
+            "is_empty": not Account.objects.exists(),
+            "is_sending_held": held,
+            "sandbox_url": settings.SANDBOX_URL,
+        }
         folder = settings.DATA_DIR / "run"
         folder.mkdir(parents=True, exist_ok=True)
         write_private(folder / "facts.json", json.dumps(facts))
