@@ -41,13 +41,10 @@ def greet(inbound: Inbound) -> str:
     return rule.name
 
 
-def welcome(
-    inbound: Inbound, welcome_code: str, *, userid: str, since: datetime
-) -> str:
+def welcome(inbound: Inbound, welcome_code: str, *, dedupe_key: str) -> str:
     """Plan the welcome of a new WeCom friend; returns the rule's name, "late" or "".
 
-    One per friendship of `userid` that began at `since`, whichever app and whichever
-    half of adding brings a code first. The code lives 20 s and works once (doc 92599).
+    `dedupe_key` names the friendship. The code lives 20 s and works once (doc 92599).
     """
     rule = _rule(inbound, AnswerRule.Occasion.WELCOME)
     if rule is None or not welcome_code:
@@ -61,14 +58,7 @@ def welcome(
         recipient=inbound.subject,
         kind=OutboundMessage.Kind.TEXT,
         payload={"welcome_code": welcome_code, "text": rule.reply_text},
-        dedupe_key=":".join(
-            (
-                f"welcome:{inbound.account.pk}",
-                inbound.subject,
-                userid[:24],
-                str(int(since.timestamp())),
-            )
-        ),
+        dedupe_key=dedupe_key,
         purpose="content.welcome",
         reference=str(rule.pk),
         actor=system_staff("content.answers"),

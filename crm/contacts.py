@@ -23,26 +23,26 @@ def befriend(inbound: Inbound) -> None:
         return
     is_half = inbound.kind.endswith("add_half_external_contact")
     relation = _relation(identity, colleague)
-    welcomed = ""
-    if _begin(relation, inbound, is_half=is_half):
-        following.refresh_friendship(identity, at=inbound.at)
-        welcomed = _welcome(relation, colleague, inbound)
+    is_news = _begin(relation, inbound, is_half=is_half)
+    following.refresh_friendship(identity)
+    welcomed = _welcome(relation, inbound) if is_news else ""
     ask_profile(identity, inbound.at)
     write(
         inbound,
         "friend.requested" if is_half else "friend.added",
         colleague=colleague.pk,
-        channel=relation.channel_state,
+        channel=printable(text(inbound.fields, "State"), 64),
         welcome=welcomed,
     )
 
 
-def _welcome(relation: Relation, colleague: Colleague, inbound: Inbound) -> str:
+def _welcome(relation: Relation, inbound: Inbound) -> str:
+    """One welcome until the friendship ends, whichever half brings a code first."""
     code = text(inbound.fields, "WelcomeCode")
-    since = relation.added_at
-    if not code or since is None:
-        return ""
-    return greeting.welcome(inbound, code, userid=colleague.userid, since=since)
+    ended_at = relation.ended_at
+    episode = "first" if ended_at is None else str(int(ended_at.timestamp()))
+    key = f"welcome:{relation.pk}:{episode}"
+    return greeting.welcome(inbound, code, dedupe_key=key)
 
 
 @on(f"{CONTACT}.edit_external_contact")
@@ -62,16 +62,16 @@ def part(inbound: Inbound) -> None:
         return
     by_member = inbound.kind.endswith("del_follow_user")
     relation = _relation(identity, colleague)
-    if _is_older(relation, inbound):
-        return
-    relation.state = (
-        Relation.State.DELETED_BY_MEMBER
-        if by_member
-        else Relation.State.DELETED_BY_COLLEAGUE
-    )
-    relation.ended_at = inbound.at
+    if not _is_older(relation, inbound):
+        relation.state = (
+            Relation.State.DELETED_BY_MEMBER
+            if by_member
+            else Relation.State.DELETED_BY_COLLEAGUE
+        )
+    if relation.ended_at is None or relation.ended_at < inbound.at:
+        relation.ended_at = inbound.at
     relation.save(update_fields=["state", "ended_at"])
-    following.refresh_friendship(identity, at=inbound.at)
+    following.refresh_friendship(identity)
     write(
         inbound,
         "friend.deleted_by_member" if by_member else "friend.deleted_by_colleague",
@@ -111,20 +111,31 @@ def acquire(inbound: Inbound) -> None:
 
 def _begin(relation: Relation, inbound: Inbound, *, is_half: bool) -> bool:
     """Open the friendship, or confirm a half one; False when newer news is known."""
+    channel = printable(text(inbound.fields, "State"), 64)
     is_standing = relation.state in (Relation.State.ACTIVE, Relation.State.PENDING)
     if relation.added_at is not None and is_standing:
-        # The other half, in either order: one friendship, one welcome.
-        if not is_half and relation.state == Relation.State.PENDING:
-            relation.state = Relation.State.ACTIVE
-            relation.save(update_fields=["state"])
+        _join_halves(relation, inbound, channel, is_half=is_half)
         return True
-    if _is_older(relation, inbound):
-        return False
-    relation.state = Relation.State.PENDING if is_half else Relation.State.ACTIVE
-    relation.added_at = inbound.at
-    relation.channel_state = printable(text(inbound.fields, "State"), 64)
+    is_older = _is_older(relation, inbound)
+    if not is_older:
+        relation.state = Relation.State.PENDING if is_half else Relation.State.ACTIVE
+    added_at = relation.added_at
+    if not is_older or added_at is None or inbound.at < added_at:
+        relation.added_at, relation.channel_state = inbound.at, channel
     relation.save(update_fields=["state", "added_at", "channel_state"])
-    return True
+    return not is_older
+
+
+def _join_halves(
+    relation: Relation, inbound: Inbound, channel: str, *, is_half: bool
+) -> None:
+    """The other half of adding, in either order: one friendship, since the first."""
+    if not is_half:
+        relation.state = Relation.State.ACTIVE
+    if relation.added_at is not None and inbound.at < relation.added_at:
+        relation.added_at = inbound.at
+        relation.channel_state = channel
+    relation.save(update_fields=["state", "added_at", "channel_state"])
 
 
 def _is_older(relation: Relation, inbound: Inbound) -> bool:

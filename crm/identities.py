@@ -94,7 +94,7 @@ def _create(account: Account, value: str, at: datetime) -> Identity:
         is_placeholder_name=True,
         name_tokens=tokens(name),
         first_seen_at=at,
-        last_seen_at=at,
+        last_seen_at=at.replace(second=0, microsecond=0),
     )
     return Identity.objects.create(
         member=member,

@@ -69,7 +69,13 @@ def _introduce(inbound: Inbound, identity: Identity) -> None:
 
 
 def note_seen(member: Member, at: datetime) -> None:
-    """Keep when the member was last here, to the minute: most messages write nothing."""
+    """Keep when the member was first and last here.
+
+    The last time to the minute only: most messages write nothing.
+    """
+    if at < member.first_seen_at:
+        member.first_seen_at = at
+        Member.objects.filter(pk=member.pk).update(first_seen_at=at)
     minute = at.replace(second=0, microsecond=0)
     if minute > member.last_seen_at:
         member.last_seen_at = minute
@@ -127,8 +133,8 @@ def locate(inbound: Inbound) -> None:
 def _meet(inbound: Inbound) -> Identity | None:
     """Recognise somebody who acts in the chat: they follow, whatever we heard before."""
     identity = recognise(inbound)
-    if identity is not None and not identity.is_following:
-        following.follow(identity, at=inbound.at)
+    if identity is not None:
+        following.note_act(identity, at=inbound.at)
     return identity
 
 
@@ -174,9 +180,9 @@ def revoke(inbound: Inbound) -> None:
         key=f"inbound:{inbound.event.pk}",
         source="platform",
         account=inbound.account,
-        purpose="profile",
+        purpose=following.PROFILE,
     )
-    following.start_purge_clock(identity.member, at=inbound.at)
+    following.refresh_reach(identity.member)
 
 
 def _named_openid(inbound: Inbound) -> str:

@@ -110,8 +110,7 @@ def _combine(kept: Member, gone: Member) -> None:
     kept.opted_out_at = consent.opted_out_since(kept)
     kept.name_tokens = tokens(kept.display_name, kept.remark)
     kept.save()
-    ends = [m for m in (kept.unreachable_at, gone.unreachable_at) if m is not None]
-    following.refresh_reach(kept, at=max(ends, default=timezone.now()))
+    following.refresh_reach(kept)
 
 
 def _close(

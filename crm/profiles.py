@@ -225,7 +225,7 @@ def _write_contact(
     for follower in followers if isinstance(followers, list) else []:
         if isinstance(follower, dict) and follower.get("userid"):
             _write_relation(identity, account, follower)
-    following.refresh_friendship(identity, at=timezone.now())
+    following.refresh_friendship(identity)
 
 
 def name_member(member: Member, name: object, *, source: Identity) -> None:

@@ -25,7 +25,7 @@ from core.errors import AppError
 from staff.models import Staff
 from wechat import clock, registry
 from wechat.models import App, InboundEvent
-from wechat.parsing import parse_xml, source_time
+from wechat.parsing import parse_xml, source_time, storable
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def inbound_of(event: InboundEvent, app: App) -> registry.Inbound:
 def fields_of(event: InboundEvent) -> dict[str, Any]:
     """The stored body as fields: JSON of kf, else XML."""
     if event.kind.startswith("kf."):
-        fields: dict[str, Any] = json.loads(event.body)
+        fields: dict[str, Any] = storable(json.loads(event.body))
         return fields
     return parse_xml(event.body)
 

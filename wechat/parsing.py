@@ -105,6 +105,16 @@ def _dict_of(element: Element, values: dict[Element, Any]) -> dict[str, Any]:
     return fields
 
 
+def storable(value: Any) -> Any:
+    """JSON data with everything replaced that PostgreSQL can't keep as text (NUL, lone
+    surrogates); XML can't bring those."""
+    if isinstance(value, str):
+        return _ILLEGAL.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list) else value
+
+
 def text(fields: Any, *path: str) -> str:
     """The text at `path`; "" when it is missing or no text. Takes the first of a list."""
     value = fields
