@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Iterable
+from functools import partial
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.signals import post_migrate
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,15 +29,23 @@ class LastAdministrator(AppError):
     message = _("The last administrator can't be deactivated.")
 
 
+# Automatic writers act for every event; their rows never change. By database, because
+# a process may look at several; a rolled back row is never remembered.
+_writers: dict[tuple[str, str, str], Staff] = {}
+post_migrate.connect(lambda **_: _writers.clear(), weak=False)
+
+
 def system_staff(source: str) -> Staff:
     """The one Staff that an automatic writer ("wechat.inbox") acts as.
 
     It can't log in: no usable password, not active for the admin.
     """
-    found = Staff.objects.filter(username=f"system:{source}").first()
+    known = connection.settings_dict
+    key = (str(known["PORT"]), str(known["NAME"]), source)
+    found = _writers.get(key)
     if found is not None:
         return found
-    row, _created = Staff.objects.get_or_create(
+    found, _created = Staff.objects.get_or_create(
         username=f"system:{source}",
         defaults={
             "display_name": source,
@@ -45,7 +55,8 @@ def system_staff(source: str) -> Staff:
             "password": "!",
         },
     )
-    return row
+    transaction.on_commit(partial(_writers.__setitem__, key, found))
+    return found
 
 
 def temporary_password() -> str:

@@ -103,6 +103,9 @@ def spool_health() -> HealthResult:
     """Callbacks that wait on this machine's disk for PostgreSQL."""
     waiting, bad = spool.depth()
     figures = {"waiting": waiting, "unreadable": bad}
+    if not spool.is_writable():
+        text = _("The folder for callbacks on disk cannot be written.")
+        return HealthResult(False, text, figures)
     if not waiting:
         return HealthResult(True, _("None."), figures)
     text = ngettext(

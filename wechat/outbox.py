@@ -35,22 +35,23 @@ def plan(
     whatever its state. `payload` by `kind`: see OutboundMessage. `expires_at`: after it
     the message fails as "expired" instead of being sent.
     """
-    message, is_new = OutboundMessage.objects.get_or_create(
+    planned = OutboundMessage(
+        app=app,
+        channel=channel,
+        recipient=recipient,
+        kind=kind,
+        payload=payload,
         dedupe_key=dedupe_key,
-        defaults={
-            "app": app,
-            "channel": channel,
-            "recipient": recipient,
-            "kind": kind,
-            "payload": payload,
-            "purpose": purpose,
-            "reference": reference,
-            "created_by": actor,
-            "expires_at": expires_at,
-            "lane": lane,
-        },
+        purpose=purpose,
+        reference=reference,
+        created_by=actor,
+        expires_at=expires_at,
+        lane=lane,
     )
-    if is_new:
+    # ON CONFLICT DO NOTHING: no savepoint, and no look before the leap.
+    OutboundMessage.objects.bulk_create([planned], ignore_conflicts=True)
+    message = OutboundMessage.objects.get(dedupe_key=dedupe_key)
+    if message.state == OutboundMessage.State.PLANNED:
         crash_point("K1")
         transaction.on_commit(partial(crash_point, "K2"))
         drain = drain_outbox if lane == OutboundMessage.Lane.REALTIME else drain_bulk

@@ -122,5 +122,13 @@ def _read(path: Path) -> Received:
 def _names() -> list[str]:
     try:
         return os.listdir(settings.SPOOL_DIR)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def is_writable() -> bool:
+    """Whether a callback could be kept on this machine's disk now."""
+    folder = Path(settings.SPOOL_DIR)
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -2,9 +2,12 @@
 
 import io
 import json
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.db import connection
 
 from tests.stack import wait_until
 from tests.wechat.platform import (
@@ -249,6 +252,26 @@ def test_while_postgresql_is_away_callbacks_go_to_disk_and_come_back_once(
     keys = InboundEvent.objects.order_by("id").values_list("dedupe_key", flat=True)
     assert list(keys) == ["MsgId=1", "MsgId=2", "MsgId=3", "MsgId=4"]
     assert InboundEvent.objects.get(dedupe_key="MsgId=4").body == text(4)
+
+
+def test_a_locked_table_costs_two_seconds_once_and_leaves_nothing_waiting(make_app):
+    app = make_app()
+    assert deliver(app, text(1))[0] == 200
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(**connection.get_connection_params()) as link:
+        link.execute("LOCK TABLE wechat_inboundevent IN ACCESS EXCLUSIVE MODE")
+        begun = time.monotonic()
+        assert deliver(app, text(2)) == (200, b"success")
+        assert time.monotonic() - begun < 3
+        begun = time.monotonic()
+        assert deliver(app, text(3)) == (200, b"success")
+        assert time.monotonic() - begun < 0.5
+        wait_until(lambda: link.execute(waiting).fetchone()[0] == 0, 5)
+        assert spool.depth() == (2, 0)
+        link.rollback()
+    # This process empties its own disk without being asked.
+    wait_until(lambda: InboundEvent.objects.count() == 3, 5)
+    wait_until(lambda: spool.depth() == (0, 0), 5)
 
 
 def test_with_neither_database_nor_disk_the_platform_must_try_again(
