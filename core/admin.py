@@ -40,6 +40,24 @@ def _scope_field(field: forms.Field, user: Any) -> None:
         widget.visible_rows = field.queryset  # type: ignore[attr-defined]
 
 
+def _keep_hidden_value(field: forms.Field, value: Any) -> None:
+    """Let a form be saved whose row points, unnamed, at a row the person can't see."""
+    is_single = isinstance(field, forms.ModelChoiceField) and not isinstance(
+        field, forms.ModelMultipleChoiceField
+    )
+    if value is None or not is_single or field.queryset.filter(pk=value).exists():  # type: ignore[attr-defined]
+        return
+    rows = field.queryset  # type: ignore[attr-defined]
+    field.queryset = rows.model._default_manager.filter(  # type: ignore[attr-defined]
+        models.Q(pk__in=rows.values("pk")) | models.Q(pk=value)
+    )
+
+    def label(row: models.Model) -> str:
+        return _("(not visible to you)") if row.pk == value else str(row)
+
+    field.label_from_instance = label  # type: ignore[attr-defined]
+
+
 def _scoped_raw_id(
     widget: type[ForeignKeyRawIdWidget],
 ) -> type[ForeignKeyRawIdWidget]:
@@ -145,6 +163,17 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         self, request: HttpRequest, opts: Any, object_id: str
     ) -> HttpResponse:
         raise Http404
+
+    # forms
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if obj is not None:
+            for name, field in form.base_fields.items():
+                _keep_hidden_value(field, getattr(obj, f"{name}_id", None))
+        return form
 
     # query string
 

@@ -85,6 +85,8 @@ nav_items: list[NavItem] = []
 # asks for the log-in; the view itself checks the permission.
 site_urls: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
 periodic_tasks: list[PeriodicTask] = []
+# What an action of the trail is called ("crm.member.revealed" → "Phone revealed").
+audit_labels: dict[str, Text] = {}
 # Run by `sync_builtin_data` after every migration; each must be safe to repeat.
 builtin_data: list[Callable[[], None]] = []
 # Called with the Staff when someone is deactivated, in the same transaction.

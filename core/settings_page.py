@@ -44,9 +44,10 @@ def _form_field(declared: Declaration) -> forms.Field:
             ),
             **shared,
         )
+    rows = 2 if len(str(declared.default)) > 20 else 1
     return forms.CharField(
         max_length=500,
-        widget=forms.TextInput(attrs={"class": "pd-input"}),
+        widget=forms.Textarea(attrs={"class": "pd-input", "rows": rows}),
         **shared,
     )
 

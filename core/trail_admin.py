@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import (
 
 from core.admin import ReadOnly, ScopedAdmin
 from core.models import AuditEntry
-from core.templatetags.console import audit_action, audit_change, moment
+from core.templatetags.console import audit_action, audit_change, audit_target, moment
 
 
 @admin.register(AuditEntry)
@@ -38,7 +38,7 @@ class AuditEntryAdmin(ReadOnly, ScopedAdmin):
 
     @admin.display(description=_("Target"))
     def target(self, obj: AuditEntry) -> str:
-        return f"{obj.target_type} {obj.target_label or obj.target_id}"
+        return audit_target(obj)
 
     @admin.display(description=_("Change"))
     def change(self, obj: AuditEntry) -> str:

@@ -19,6 +19,7 @@ class PrivatedomainConfig(AppConfig):
         # Importing the checks registers them.
         from privatedomain import (
             api_page,
+            audit_labels,
             checks,
             health,
             health_page,
@@ -34,3 +35,4 @@ class PrivatedomainConfig(AppConfig):
         pages.register()
         holding.register()
         api_page.register()
+        audit_labels.register()

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 class StaffConfig(AppConfig):
     name = "staff"
-    verbose_name = _("Staff")
+    verbose_name = _("People and places")
 
     def ready(self) -> None:
         from django.contrib.auth.signals import user_logged_in

@@ -32,12 +32,17 @@ def _address(model: Any, view: str, *args: Any) -> str:
     return reverse(f"admin:{opts.app_label}_{opts.model_name}_{view}", args=args)
 
 
+# A name a customer might choose; no page may print it as markup.
+HOSTILE = "<i>Sm"
+
+
 def _count(client: Client, address: str) -> int:
     with CaptureQueriesContext(
         connection,
     ) as queries:
         response = client.get(address)
     assert response.status_code == 200, address
+    assert HOSTILE not in response.content.decode(), "A page prints a name unescaped"
     whole = [
         each["sql"]
         for each in queries
@@ -55,7 +60,7 @@ def _count(client: Client, address: str) -> int:
 def test_lists_and_forms_open_at_a_fixed_number_of_queries(
     model: Any, model_admin: Any, db: None
 ) -> None:
-    world = World("Smoke")
+    world = World(HOSTILE)
     person = build_staff("administrator", org_unit=world.root)
     client = Client()
     client.force_login(person)
@@ -83,7 +88,7 @@ def test_lists_and_forms_open_at_a_fixed_number_of_queries(
 def test_the_form_for_a_new_row_opens_where_rows_can_be_added(
     model: Any, model_admin: Any, db: None
 ) -> None:
-    person = build_staff("administrator", org_unit=World("Smoke").root)
+    person = build_staff("administrator", org_unit=World(HOSTILE).root)
     client = Client()
     client.force_login(person)
     request = type("Request", (), {"user": person, "GET": {}, "POST": {}})()

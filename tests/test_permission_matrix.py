@@ -7,6 +7,7 @@ tests/test_permission_matrix.py, then look at the difference before committing i
 
 from __future__ import annotations
 
+import copy
 import csv
 import os
 import re
@@ -15,8 +16,9 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 
 from staff import tokens
@@ -150,6 +152,9 @@ def _walk(role: str) -> tuple[dict[str, str], list[str]]:
     """ "METHOD route" → status, and what was wrong with headers."""
     world = World("Matrix")
     client, person, token = _client(role, world)
+    if person is not None:
+        client.force_login(person)
+    cookies = copy.deepcopy(client.cookies)
     found: dict[str, str] = {}
     wrong: list[str] = []
     for address in _addresses():
@@ -158,9 +163,8 @@ def _walk(role: str) -> tuple[dict[str, str], list[str]]:
         method = _method(address)
         is_api = address.route.startswith("api/")
         path = _path(address, world)
-        with transaction.atomic():
-            if person is not None:
-                client.force_login(person)
+        client.cookies = copy.deepcopy(cookies)  # as after the log-in
+        with transaction.atomic(), CaptureQueriesContext(connection) as queries:
             response = client.generic(
                 method,
                 path,
@@ -171,7 +175,19 @@ def _walk(role: str) -> tuple[dict[str, str], list[str]]:
         key = _key(address, method)
         found[key] = str(response.status_code)
         wrong += [f"{key}: {line}" for line in _headers(response, person)]
+        if method == "GET":
+            wrong += [f"{key} writes: {line}" for line in _writes(queries)]
     return found, wrong
+
+
+def _writes(queries: Any) -> list[str]:
+    """What a GET changed, but for the clocks of the session and of the token."""
+    return [
+        each["sql"][:120]
+        for each in queries
+        if each["sql"].startswith(("INSERT", "UPDATE", "DELETE"))
+        and not any(table in each["sql"] for table in ("django_session", "apitoken"))
+    ]
 
 
 def _headers(response: Any, person: Any) -> list[str]:

@@ -6,11 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from core.registry import audit_labels
 
 register = template.Library()
 
@@ -99,6 +103,19 @@ def status(tone: str, text: Any) -> SafeString:
     )
 
 
+VERBS = {
+    "added": gettext_lazy("Added"),
+    "created": gettext_lazy("Added"),
+    "changed": gettext_lazy("Changed"),
+    "deleted": gettext_lazy("Deleted"),
+}
+CHANGE_KEYS = {
+    "fields": gettext_lazy("changed fields"),
+    "roles": gettext_lazy("roles"),
+    "value": gettext_lazy("value"),
+    "kind": gettext_lazy("kind"),
+}
+
 JOB_TONES = {
     "queued": "idle",
     "running": "part",
@@ -123,15 +140,19 @@ def duration(seconds: float) -> str:
 
 @register.filter
 def audit_action(action: str) -> str:
-    """`crm.member.revealed` in words, where the catalogue has them."""
-    app, _dot, rest = action.partition(".")
-    del app
-    verb = rest.rpartition(".")[2].replace("_", " ")
-    return pgettext("audit", action) if _translated(action) else _(verb)
+    """`crm.member.revealed` in words; an action nobody named stays readable."""
+    if action in audit_labels:
+        return str(audit_labels[action])
+    verb = action.rpartition(".")[2]
+    return str(VERBS[verb]) if verb in VERBS else verb.replace("_", " ")
 
 
-def _translated(action: str) -> bool:
-    return pgettext("audit", action) != action
+@register.filter
+def audit_target(entry: Any) -> str:
+    """The kind of row in words, and how people know the row."""
+    model = _model(entry)
+    kind = str(model._meta.verbose_name) if model else entry.target_type
+    return f"{kind} {entry.target_label or '#' + entry.target_id}"
 
 
 @register.filter
@@ -141,11 +162,29 @@ def audit_change(entry: Any) -> str:
     parts = []
     for key in keys:
         old, new = entry.before.get(key), entry.after.get(key)
+        name = _field_name(entry, key)
         if key in entry.before and key in entry.after:
-            parts.append(f"{key}: {_plain(old)} → {_plain(new)}")
+            if old != new:
+                parts.append(f"{name}: {_plain(old)} → {_plain(new)}")
         else:
-            parts.append(f"{key}: {_plain(new if key in entry.after else old)}")
+            parts.append(f"{name}: {_plain(new if key in entry.after else old)}")
     return "; ".join(parts)
+
+
+def _model(entry: Any) -> Any:
+    try:
+        return apps.get_model(entry.target_type)
+    except (LookupError, ValueError):
+        return None
+
+
+def _field_name(entry: Any, key: str) -> str:
+    if key in CHANGE_KEYS:
+        return str(CHANGE_KEYS[key])
+    try:
+        return str(_model(entry)._meta.get_field(key).verbose_name)
+    except (AttributeError, FieldDoesNotExist):
+        return key.replace("_", " ")
 
 
 def _plain(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,8 +12,12 @@ from django.urls import reverse
 
 from core import audit
 from core.models import AuditEntry
+from privatedomain.audit_labels import LABELS
+from privatedomain.translations import BASE_DIR
 from staff.models import OrgUnit
 from tests.conftest import build_staff
+
+RECORDED = re.compile(r"record\(\s*\"([a-z_.]+)\"")
 
 
 @pytest.fixture
@@ -71,3 +76,20 @@ def test_a_change_in_the_admin_stands_in_the_history_of_the_row(db: None) -> Non
     page = client.get(reverse("admin:staff_orgunit_history", args=[unit.pk]))
     assert "管理员甲" in page.content.decode()
     assert AuditEntry.objects.get(target_id=str(unit.pk)).before["name"] == "Brand"
+
+
+def test_every_action_of_the_code_has_a_name_people_read() -> None:
+    found = set()
+    for app in (
+        "core",
+        "staff",
+        "wechat",
+        "content",
+        "crm",
+        "service",
+        "privatedomain",
+    ):
+        for path in (BASE_DIR / app).rglob("*.py"):
+            found |= set(RECORDED.findall(path.read_text()))
+    assert len(found) > 15
+    assert sorted(found - LABELS.keys()) == []

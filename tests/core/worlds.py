@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib.auth.models import Permission
@@ -17,6 +18,7 @@ from django.utils import timezone
 from core.encryption import EncryptedBytesField
 from staff.models import OrgUnit, Staff
 from tests.conftest import build_staff
+from wechat.limits import BUILTIN
 
 _numbers = itertools.count(1)
 
@@ -25,6 +27,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "staff.approval": {"approver": None},
     "core.job": {"state": "queued"},
     "core.auditentry": {"before": {}, "after": {}},
+    "wechat.platformlimit": {
+        "key": BUILTIN[0].key,
+        "effective_from": lambda: date(2001, 1, 1) + timedelta(days=next(_numbers)),
+    },
     "wechat.quotause": {"limit": 10, "reserved": 0, "used": 0},
     "service.conversation": {"state": "queued", "assignee": None},
     "service.assignment": {"ended_at": None},
@@ -89,7 +95,11 @@ class World:
 
     def make(self, model: type[models.Model], **given: Any) -> models.Model:
         label = model._meta.label_lower
-        values = {**SPECIAL.get(label, {}), **given}
+        special = {
+            name: value() if callable(value) else value
+            for name, value in SPECIAL.get(label, {}).items()
+        }
+        values = {**special, **given}
         for field in model._meta.concrete_fields:
             if field.name not in values and not field.primary_key:
                 values[field.name] = self._value(model, field)

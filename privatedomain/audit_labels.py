@@ -1,0 +1,63 @@
+"""What the actions of the audit trail are called on screen.
+
+Only this layer knows every app; tests/core/test_audit.py finds the actions of the code
+that have no name here.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from core.registry import Text, audit_labels
+
+LABELS: dict[str, Text] = {
+    "core.job.cancelled": _("Job cancelled"),
+    "core.job.started": _("Job started"),
+    "core.sending.released": _("Sending released"),
+    "core.systemsetting.changed": _("Setting changed"),
+    "crm.consent.granted": _("Consent given"),
+    "crm.consent.withdrawn": _("Consent withdrawn"),
+    "crm.member.merged": _("Members merged"),
+    "crm.member.purged": _("Member purged"),
+    "crm.member.remark_changed": _("Remark changed"),
+    "crm.member.revealed": _("Phone or real name revealed"),
+    "service.agentstate.capacity_set": _("Capacity set"),
+    "service.conversation.assigned": _("Conversation assigned"),
+    "service.conversation.claimed": _("Conversation accepted"),
+    "service.conversation.closed": _("Conversation closed"),
+    "service.conversation.requeued": _("Conversation back in its queue"),
+    "service.conversation.transferred": _("Conversation handed over"),
+    "staff.api_token.issued": _("API token issued"),
+    "staff.api_token.revoked": _("API token revoked"),
+    "staff.lockout.ended": _("Lock-out ended"),
+    "staff.orgunit.changed": _("Org unit changed"),
+    "staff.orgunit.created": _("Org unit added"),
+    "staff.staff.created": _("Account opened"),
+    "staff.staff.deactivated": _("Account closed"),
+    "staff.staff.password_changed": _("Own password changed"),
+    "staff.staff.password_reset": _("Password reset"),
+    "staff.staff.reactivated": _("Account opened again"),
+    "staff.staff.roles_changed": _("Roles changed"),
+    "wechat.account.draft": _("Account back to draft"),
+    "wechat.account.live": _("Account put live"),
+    "wechat.account.paused": _("Account paused"),
+    "wechat.account.revoked": _("Account revoked"),
+    "wechat.app.checked": _("Connection checked"),
+    "wechat.app.released": _("Sending of the app released"),
+    "wechat.app.secrets_changed": _("Secrets of the app changed"),
+    "wechat.inbound.replayed": _("Callback replayed"),
+    "wechat.inbound.revealed": _("Callback content revealed"),
+    "wechat.outbound.send_again_approved": _("Sending again: approved"),
+    "wechat.outbound.send_again_asked": _("Sending again: asked"),
+    "wechat.outbound.send_again_refused": _("Sending again: refused"),
+    "wechat.outbound.send_again_void": _("Sending again: void"),
+    "wechat.outbound.treat_as_sent_approved": _("Treating as sent: approved"),
+    "wechat.outbound.treat_as_sent_asked": _("Treating as sent: asked"),
+    "wechat.outbound.treat_as_sent_refused": _("Treating as sent: refused"),
+    "wechat.outbound.treat_as_sent_void": _("Treating as sent: void"),
+}
+
+
+def register() -> None:
+    """Called once, by ready()."""
+    audit_labels.update(LABELS)
