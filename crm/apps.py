@@ -13,8 +13,9 @@ class CrmConfig(AppConfig):
         from core.system_settings import Declaration, declare
 
         # Handlers register themselves.
-        from crm import contacts, inbound, partitions, vetoes, wording  # noqa: F401
+        from crm import contacts, inbound, partitions, passes, vetoes, wording  # noqa: F401
 
+        passes.register()
         wording.describe_all()
         declare(
             Declaration(

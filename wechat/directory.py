@@ -19,7 +19,7 @@ from core.errors import AppError
 from wechat import registry
 from wechat.api import PlatformError, wecom_client
 from wechat.api.wecom import WecomClient
-from wechat.models import Account, App, Colleague, SyncRun
+from wechat.models import Account, App, Colleague, SeenContact, SyncRun
 from wechat.registry import Contact
 
 JOB = "wechat.sync_contacts"
@@ -80,8 +80,19 @@ def _read(run: SyncRun, client: WecomClient, progress: Progress | None) -> None:
     userids = _sync_colleagues(run, client)
     for contacts, cursor in _pages(account, client, userids, run.cursor):
         with transaction.atomic():
+            SeenContact.objects.bulk_create(
+                [
+                    SeenContact(
+                        run=run,
+                        userid=contact.userid[:64],
+                        external_userid=str(contact.person.get("external_userid"))[:64],
+                    )
+                    for contact in contacts
+                ],
+                ignore_conflicts=True,
+            )
             for handler in registry.on_contacts:
-                handler(contacts)
+                handler(run, contacts)
             run.seen += len(contacts)
             run.cursor = cursor
             run.lease_until = timezone.now() + LEASE
@@ -89,8 +100,11 @@ def _read(run: SyncRun, client: WecomClient, progress: Progress | None) -> None:
         if progress is not None:
             progress(run)
     with transaction.atomic():
-        for complete in registry.on_contacts_complete:
-            complete(account, run.started_at)
+        run.missing = sum(
+            complete(account, run) for complete in registry.on_contacts_complete
+        )
+        run.save(update_fields=["missing"])
+        SeenContact.objects.filter(run=run).delete()
 
 
 def _sync_colleagues(run: SyncRun, client: WecomClient) -> list[str]:

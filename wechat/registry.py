@@ -11,7 +11,14 @@ from core.registry import Text
 
 if TYPE_CHECKING:
     from staff.models import Staff
-    from wechat.models import Account, App, InboundEvent, Media, OutboundMessage
+    from wechat.models import (
+        Account,
+        App,
+        InboundEvent,
+        Media,
+        OutboundMessage,
+        SyncRun,
+    )
 
 
 @dataclass
@@ -128,10 +135,10 @@ class Contact:
     follow: dict[str, Any]
 
 
-# Called in a transaction of their own, in the order read. `on_contacts_complete` comes
-# after a pass that read everything, with the moment it began: who was not seen since is
-# no contact any more. Both must be idempotent.
-ContactsHandler = Callable[["list[Contact]"], None]
-CompleteHandler = Callable[["Account", datetime], None]
+# `on_contacts` is called per page, in the page's transaction. `on_contacts_complete` comes
+# after a pass that read everything: friendships not among `run.seen_contacts` are over; it
+# returns how many it ended. Both must be idempotent.
+ContactsHandler = Callable[["SyncRun", "list[Contact]"], None]
+CompleteHandler = Callable[["Account", "SyncRun"], int]
 on_contacts: list[ContactsHandler] = []
 on_contacts_complete: list[CompleteHandler] = []

@@ -71,11 +71,11 @@ class ColleagueAdmin(ScopedAdmin):
 
 @admin.register(SyncRun)
 class SyncRunAdmin(ReadOnly, ScopedAdmin):
-    list_display = ["began", "app", "scope", "shown_state", "seen", "error"]
+    list_display = ["began", "app", "shown_state", "seen", "missing", "error"]
     list_filter = ["state"]
     list_select_related = ["app"]
     fields = [
-        *("app", "scope", "shown_state", "seen", "began", "ended", "error"),
+        *("app", "scope", "shown_state", "seen", "missing", "began", "ended", "error"),
     ]
     readonly_fields = ["shown_state", "began", "ended"]
     actions = None

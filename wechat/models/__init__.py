@@ -8,7 +8,7 @@ from wechat.models.accounts import (
     ReplyWindow,
     VerifyFile,
 )
-from wechat.models.directory import Colleague, Media, SyncRun
+from wechat.models.directory import Colleague, Media, SeenContact, SyncRun
 from wechat.models.inbox import InboundEvent
 from wechat.models.outbox import Attempt, OutboundBatch, OutboundMessage
 
@@ -26,6 +26,7 @@ __all__ = [
     "PlatformLimit",
     "QuotaUse",
     "ReplyWindow",
+    "SeenContact",
     "SyncRun",
     "VerifyFile",
 ]

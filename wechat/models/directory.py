@@ -141,3 +141,26 @@ class SyncRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.started_at:%F %T}"
+
+
+class SeenContact(models.Model):
+    """A friendship the running pass met; kept until the pass is complete."""
+
+    run = models.ForeignKey(
+        SyncRun, on_delete=models.CASCADE, related_name="seen_contacts"
+    )
+    userid = models.CharField(max_length=64)
+    external_userid = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = _("contact seen")
+        verbose_name_plural = _("contacts seen")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "userid", "external_userid"],
+                name="wechat_seen_contact_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.userid} #{self.run_id}"
