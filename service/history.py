@@ -21,10 +21,11 @@ from crm.models import Event
 from crm.timeline import wordings
 from service.models import Assignment, Conversation, Message
 from service.wording import PURPOSES, kind_in_words
-from staff.models import Staff
 from wechat.models import Media, OutboundMessage
 
 PAGE = 60
+# A frame told of one thing: few lines are enough for it.
+LIVE_PAGE = 25
 OutState = OutboundMessage.State
 
 # (tone, words) of what became of an outgoing message.
@@ -281,7 +282,3 @@ def _mark_days(lines: list[Line]) -> None:
         day = timezone.localdate(line.at)
         if day != last:
             line.day = last = day
-
-
-def may_see_lines(staff: Staff, conversation: Conversation) -> bool:
-    return Conversation.objects.readable_by(staff).filter(pk=conversation.pk).exists()

@@ -26,7 +26,7 @@ from django.views.decorators.http import require_POST, require_safe
 from content.models import AnswerRule
 from core.errors import AppError
 from core.pages import console_page
-from service import conversations, presence, workspace
+from service import conversations, history, presence, workspace
 from service.conversations import ANSWER, SUPERVISE
 from service.errors import BadReply
 from service.models import AgentState, Conversation
@@ -121,11 +121,16 @@ def rows(request: HttpRequest) -> HttpResponse:
 @require_safe
 @for_the_desk
 def desk(request: HttpRequest, pk: int) -> HttpResponse:
-    """The middle and the right of one conversation."""
+    """The middle and the right of one conversation.
+
+    `live=1`: the newest lines only and no member card, for a page that has the rest.
+    """
     conversation = _conversation(request, pk)
-    if request.GET.get("seen") == "1":
+    if request.GET.get("seen") == "1" and conversation.unread_count:
         conversations.mark_read(conversation, actor=_staff(request))
-    return render(request, "service/desk.html", _desk_context(request, conversation))
+    is_live = request.GET.get("live") == "1"
+    context = _desk_context(request, conversation, is_live=is_live)
+    return render(request, "service/desk.html", context)
 
 
 @require_safe
@@ -194,11 +199,14 @@ def _list_context(request: HttpRequest, tab: str = "") -> dict[str, Any]:
     }
 
 
-def _desk_context(request: HttpRequest, conversation: Conversation) -> dict[str, Any]:
+def _desk_context(
+    request: HttpRequest, conversation: Conversation, *, is_live: bool = False
+) -> dict[str, Any]:
     staff = _staff(request)
+    size = history.LIVE_PAGE if is_live else history.PAGE
     return {
-        "desk": workspace.desk(conversation, staff),
-        "card": workspace.card(conversation, staff),
+        "desk": workspace.desk(conversation, staff, size=size),
+        "card": None if is_live else workspace.card(conversation, staff),
         "conversation": conversation,
         "member_url": _member_url(request, conversation),
         "reasons": [

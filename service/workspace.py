@@ -107,10 +107,14 @@ def queue_ids(staff: Staff) -> list[int]:
 
 
 def desk(
-    conversation: Conversation, staff: Staff, *, before: datetime | None = None
+    conversation: Conversation,
+    staff: Staff,
+    *,
+    before: datetime | None = None,
+    size: int = history.PAGE,
 ) -> Desk:
-    """Everything of one conversation, as much as the reader may see."""
-    may_read = history.may_see_lines(staff, conversation)
+    """Everything of one visible conversation, as much as the reader may see."""
+    may_read = _may_read(conversation, staff)
     mode = _mode(conversation, staff)
     rules = staff.has_perm(SUPERVISE)
     may_move = mode in {"held", "foreign"} or (rules and mode != "closed")
@@ -119,7 +123,7 @@ def desk(
         mode=mode,
         may_read=may_read,
         page=(
-            history.page_of(conversation, before=before)
+            history.page_of(conversation, before=before, size=size)
             if may_read
             else history.Page([], None)
         ),
@@ -131,6 +135,15 @@ def desk(
         ),
         may_move=may_move,
     )
+
+
+def _may_read(conversation: Conversation, staff: Staff) -> bool:
+    """ConversationQuerySet.readable_by for one row that is visible."""
+    if conversation.state == Conversation.State.OPEN:
+        return conversation.assignee_id == staff.pk or staff.has_perm(SUPERVISE)
+    if conversation.state == Conversation.State.QUEUED:
+        return conversations.works_in(staff, conversation.queue)
+    return True
 
 
 def _mode(conversation: Conversation, staff: Staff) -> str:

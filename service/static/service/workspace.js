@@ -266,6 +266,8 @@
   // -- one conversation
 
   let deskTurn = 0;
+  // After a silence, or now and then: all lines and the card, not the newest lines only.
+  let wantsWhole = false;
   let unseen = 0;
 
   function desk() {
@@ -292,6 +294,8 @@
     await refreshDesk(true);
   }
   async function refreshDesk(isFirst) {
+    const isWhole = isFirst || wantsWhole;
+    wantsWhole = false;
     if (!openId) {
       return;
     }
@@ -300,7 +304,7 @@
     const seen = isLooking() ? "1" : "0";
     let fresh;
     try {
-      fresh = parse(await get(base + id + "/desk/?seen=" + seen)).querySelector("[data-desk]");
+      fresh = parse(await get(base + id + "/desk/?seen=" + seen + (isWhole ? "" : "&live=1"))).querySelector("[data-desk]");
     } catch (error) {
       if (error.status === 404 && openId === id) {
         parts.main.replaceChildren();
@@ -314,7 +318,13 @@
     }
     readClock(fresh);
     const current = desk();
-    if (isFirst || !current || current.dataset.desk !== fresh.dataset.desk || hasOther(current, fresh)) {
+    const isOther = !current || current.dataset.desk !== fresh.dataset.desk || hasOther(current, fresh);
+    if (isOther && !isWhole) {
+      wantsWhole = true;
+      await refreshDesk();
+      return;
+    }
+    if (isFirst || isOther) {
       const typed = current && current.dataset.desk === fresh.dataset.desk;
       if (typed) {
         saveDraft();
@@ -772,7 +782,7 @@
       refreshAll();
     } else if (frame.what === "subscribed") {
       // Between asking and joining something may have happened.
-      refreshSoon(true, true);
+      refreshAll();
     }
   }
   function setLive(value) {
@@ -814,7 +824,9 @@
   }
   function changed(frame) {
     const isOpenOne = String(frame.ids.conversation || "") === openId;
-    refreshSoon(true, isOpenOne);
+    // The open conversation has a group of its own; the others tell of the list.
+    const isOwnGroup = frame.group.startsWith("conversation.");
+    refreshSoon(!isOwnGroup, isOwnGroup && isOpenOne);
     if (!isOpenOne && frame.ids.message && !isLooking()) {
       ring();
     }
@@ -825,8 +837,14 @@
   function refreshSoon(list, thisDesk) {
     due.list = due.list || list;
     due.desk = due.desk || thisDesk;
-    pump("desk", refreshDesk);
-    pump("list", refreshList);
+    window.clearTimeout(soonTimer);
+    soonTimer = window.setTimeout(pumpBoth, 15);
+  }
+  let soonTimer = 0;
+  async function pumpBoth() {
+    // What is being read comes first; the list may be a moment late.
+    await pump("desk", refreshDesk);
+    await pump("list", refreshList);
   }
   async function pump(name, refresh) {
     if (busy[name] || !due[name]) {
@@ -840,9 +858,10 @@
       // The next frame or poll tries again.
     }
     busy[name] = false;
-    pump(name, refresh);
+    await pump(name, refresh);
   }
   function refreshAll() {
+    wantsWhole = true;
     refreshSoon(true, true);
   }
   window.setInterval(function () {
