@@ -78,6 +78,10 @@ def application(
     except (storing.Unavailable, storing.NotDurable) as error:
         status, body = 503, b""
         logger.error("Callback %r not durable: %s", path, error)
+    except Exception:
+        # Each request is independent, and the platform tries again after a 503.
+        status, body = 503, b""
+        logger.exception("Callback %r failed", path)
     line, constant = _ANSWERS[status]
     body = body or constant
     headers = [

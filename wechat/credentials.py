@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -79,10 +80,19 @@ class _Book:
 
     def _from_database(self) -> dict[str, Credentials]:
         rows = storing.query(READ)
-        apps = {row[1]: _credentials(*row) for row in rows}
+        apps = {app.slug: app for row in rows for app in _readable(row)}
         if apps != self._apps:
             _write_snapshot(apps)
         return apps
+
+
+def _readable(row: tuple[Any, ...]) -> list[Credentials]:
+    """The app of a row; nothing when its secrets were encrypted with a lost key."""
+    try:
+        return [_credentials(*row)]
+    except Undecryptable:
+        logger.exception("App %s takes no callbacks: its secrets can't be read", row[1])
+        return []
 
 
 def _credentials(  # noqa: PLR0913, RUF100

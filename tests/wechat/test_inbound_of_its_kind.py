@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.wechat.platform import deliver
+from tests.wechat.platform import deliver, request
 from wechat import inbox, parsing, storing
 from wechat.crypto import BadCallback
 from wechat.models import App, InboundEvent
@@ -114,6 +114,32 @@ class TestThroughTheDoor:
         assert InboundEvent.objects.count() == 1
         inbox.drain()
         assert InboundEvent.objects.get().state in {"done", "ignored"}
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "x"]),
+        query=st.dictionaries(
+            st.sampled_from(["signature", "msg_signature", "nonce", "echostr", "é"]),
+            st.text(max_size=60),
+            max_size=5,
+        ),
+        body=st.binary(max_size=200) | BODIES,
+    )
+    def test_strangers_are_refused_with_constant_answers(
+        self, make_app, method, query, body
+    ):
+        app = App.objects.first() or make_app()
+        status, answer = request(method, app.callback_path, query, body)
+        assert (status, answer) in {
+            (400, b"bad request"),
+            (403, b"forbidden"),
+            (405, b"method not allowed"),
+        }
+        assert not InboundEvent.objects.exists()
 
     def test_long_event_keys_differ_although_the_column_is_short(self, make_app):
         app, key = make_app(), "门店" * 600
