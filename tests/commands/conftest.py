@@ -49,7 +49,7 @@ class Copy:
 
     def run(self, name: str, *arguments: str, **extra: str) -> tuple[int, str]:
         process = self.script(name, *arguments, **extra)
-        said, _ = process.communicate(timeout=100)
+        said, _ = process.communicate(timeout=200)
         return process.returncode, said
 
 

@@ -17,12 +17,12 @@ from tests.commands.conftest import processes_of
 from tests.stack import wait_until
 from wechat.models import Account
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 ADMIN = {"DEMO": "0", "ADMIN_USERNAME": "boss", "ADMIN_PASSWORD": "plum-tree-4-winter"}
 
 
-def _wait_ready(copy, process, seconds=90):
+def _wait_ready(copy, process, seconds=150):
     def answers():
         if process.poll() is not None:
             raise AssertionError(process.stdout.read())
