@@ -52,7 +52,7 @@ def _take_one(contact: Contact, external_userid: str, *, at: datetime) -> None:
         relation.state, relation.ended_at = Relation.State.ACTIVE, None
     relation.remark = printable(contact.follow.get("remark"))
     relation.save()
-    following.refresh_friendship(identity, at=at)
+    following.refresh_friendship(identity)
 
 
 def end_missing(account: Account, run: SyncRun) -> int:
@@ -74,7 +74,7 @@ def end_missing(account: Account, run: SyncRun) -> int:
         relation.ended_at = run.started_at
         relation.save(update_fields=["state", "ended_at"])
         for identity in relation.member.identities.filter(account=account):
-            following.refresh_friendship(identity, at=run.started_at)
+            following.refresh_friendship(identity)
         ended += 1
     return ended
 

@@ -12,13 +12,21 @@ class ServiceConfig(AppConfig):
         from core import registry
 
         # intake and lifecycle hang themselves on to the layers below.
-        from service import attention, intake, lifecycle, presence, wording  # noqa: F401
+        from service import (  # noqa: F401
+            attention,
+            intake,
+            lifecycle,
+            panels,
+            presence,
+            wording,
+        )
         from service.urls import SITE_URLS
         from wechat.registry import media_viewers
 
         wording.declare_settings()
         wording.describe_history()
         attention.register()
+        panels.register()
         registry.site_urls.extend(SITE_URLS)
         registry.on_staff_deactivated.append(lifecycle.give_back)
         media_viewers.append(presence.may_see_picture)
