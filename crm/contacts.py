@@ -26,7 +26,7 @@ def befriend(inbound: Inbound) -> None:
     is_news = _begin(relation, inbound, is_half=is_half)
     following.refresh_friendship(identity)
     welcomed = _welcome(relation, inbound) if is_news else ""
-    ask_profile(identity, inbound.at)
+    ask_profile(identity)
     write(
         inbound,
         "friend.requested" if is_half else "friend.added",
@@ -50,7 +50,7 @@ def relearn(inbound: Inbound) -> None:
     """A colleague changed remark or tags: the event says who, the profile says what."""
     identity = recognise(inbound)
     if identity is not None:
-        ask_profile(identity, inbound.at)
+        ask_profile(identity)
         write(inbound, "friend.edited", colleague=_colleague_id(inbound))
 
 

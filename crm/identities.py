@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from core.encryption import blind_index
 from crm.models import Identity, Member, Tombstone
@@ -103,7 +104,7 @@ def _create(account: Account, value: str, at: datetime) -> Identity:
         account=account,
         value=value,
         is_following=False,
-        profile_due_at=at,
+        profile_due_at=timezone.now(),
     )
 
 

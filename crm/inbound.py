@@ -9,8 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from content import greeting
-from crm import consent, following, identities, timeline
+from core.doorbell import ring
+from crm import consent, following, identities, tasks, timeline
 from crm.models import Identity, Member
 from crm.naming import printable
 from staff.accounts import system_staff
@@ -52,6 +55,8 @@ def recognise(inbound: Inbound) -> Identity | None:
     if identity is not None:
         _introduce(inbound, identity)
         note_seen(identity.member, inbound.at)
+        if identity.profile_due_at is not None and identity.profile_tries == 0:
+            ring(tasks.drain_profiles)
     return identity
 
 
@@ -84,9 +89,12 @@ def note_seen(member: Member, at: datetime) -> None:
         )
 
 
-def ask_profile(identity: Identity, at: datetime) -> None:
+def ask_profile(identity: Identity) -> None:
     """Have the platform asked (again) who this is; crm.profiles does it."""
-    Identity.objects.filter(pk=identity.pk).update(profile_due_at=at, profile_tries=0)
+    Identity.objects.filter(pk=identity.pk).update(
+        profile_due_at=timezone.now(), profile_tries=0
+    )
+    ring(tasks.drain_profiles)
 
 
 def write(inbound: Inbound, kind: str, **data: Any) -> None:
@@ -145,7 +153,7 @@ def welcome(inbound: Inbound) -> None:
         return
     scene = printable(text(inbound.fields, "EventKey"), 64).removeprefix("qrscene_")
     if following.follow(identity, at=inbound.at, scene=scene):
-        ask_profile(identity, inbound.at)
+        ask_profile(identity)
     write(inbound, "follow", scene=scene, greeting=greeting.greet(inbound))
 
 
@@ -161,7 +169,7 @@ def farewell(inbound: Inbound) -> None:
 def refresh(inbound: Inbound) -> None:
     identity = recall(inbound, _named_openid(inbound))
     if identity is not None:
-        ask_profile(identity, inbound.at)
+        ask_profile(identity)
         write(inbound, "profile.modified")
 
 

@@ -21,7 +21,7 @@ from crm.models import Identity, Member, Relation
 from crm.naming import printable, tokens
 from staff.accounts import system_staff
 from wechat import api, limits
-from wechat.api import PlatformError
+from wechat.api import PlatformError, Reach
 from wechat.models import Account, App, Colleague
 
 if TYPE_CHECKING:
@@ -96,10 +96,27 @@ def _ask(batch: list[Identity]) -> int:
 def _ask_official_account(
     app: App, batch: list[Identity]
 ) -> Iterator[tuple[Identity, dict[str, Any]]]:
-    people = api.mp_client(app).user_batch([identity.value for identity in batch])
+    try:
+        people = api.mp_client(app).user_batch([identity.value for identity in batch])
+    except PlatformError as error:
+        if not _is_about_somebody(error):
+            raise
+        # One id the platform does not know refuses all: the others must not wait.
+        middle = len(batch) // 2
+        if middle == 0:
+            yield batch[0], {}
+            return
+        yield from _ask_official_account(app, batch[:middle])
+        yield from _ask_official_account(app, batch[middle:])
+        return
     by_openid = {str(person.get("openid")): person for person in people}
     for identity in batch:
         yield identity, by_openid.get(identity.value, {})
+
+
+def _is_about_somebody(error: PlatformError) -> bool:
+    """Whether the refusal is of the people asked for, not of us or of this moment."""
+    return error.reach in (Reach.PERSON, Reach.CONTENT)
 
 
 def _ask_wecom(
@@ -111,7 +128,7 @@ def _ask_wecom(
         try:
             yield identity, client.contact(identity.value)
         except PlatformError as error:
-            if error.retryable:
+            if not _is_about_somebody(error):
                 raise
             strangers.append(identity)
     if strangers:

@@ -101,3 +101,38 @@ def test_customer_service_knows_the_name_of_who_is_nobodys_contact(sandbox, acco
     deliver_now(accounts[1], "kf.message.text", who, text={"content": "在吗"})
     profiles.drain()
     assert Member.objects.get().display_name == person["name"]
+
+
+def test_an_openid_the_platform_does_not_know_holds_nobody_up(sandbox, accounts):
+    service = accounts[0]
+    people = [sandbox.person() for _ in range(3)]
+    for person in people:
+        sandbox.follows(person, service.slug)
+        deliver_now(service, "mp.event.subscribe", person["openid"][service.slug])
+    deliver_now(service, "mp.message.text", "oUnknownToTheAccount", Content="hi")
+
+    profiles.drain()
+
+    assert not Identity.objects.filter(profile_due_at__isnull=False).exists()
+    assert Identity.objects.filter(kind="unionid").count() == len(people)
+
+
+def test_an_app_that_may_not_call_makes_nobody_a_stranger(sandbox, accounts):
+    follow_and_befriend(sandbox, accounts)
+    sandbox.fault("externalcontact/get", "ip", 50)
+    profiles.drain()
+    waiting = Identity.objects.filter(kind="external_userid")
+    assert waiting.get().profile_due_at is not None
+    sandbox.clear_faults()
+    waiting.update(profile_due_at=timezone.now())
+    profiles.drain()
+    assert Member.objects.known().count() == 1
+
+
+def test_an_event_of_a_clock_ahead_of_ours_is_asked_about_at_once(sandbox, accounts):
+    person = sandbox.person()
+    sandbox.follows(person, accounts[0].slug)
+    openid = person["openid"][accounts[0].slug]
+    ahead = timezone.now() + timedelta(days=2)
+    deliver_now(accounts[0], "mp.event.subscribe", openid, at=ahead)
+    assert profiles.drain() == 1
