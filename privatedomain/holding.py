@@ -135,11 +135,13 @@ def register() -> None:
     health_checks.append(
         HealthCheck(
             "sending",
-            gettext_lazy("Sending"),
+            gettext_lazy("Sending of messages"),
             sending,
             advice=gettext_lazy("An administrator releases it on “Held sending”."),
         )
     )
     home_tiles.append(
-        HomeTile("holding", gettext_lazy("Sending"), PERMISSION, _tile, order=1)
+        HomeTile(
+            "holding", gettext_lazy("Sending of messages"), PERMISSION, _tile, order=1
+        )
     )

@@ -37,6 +37,8 @@ FIGURE_NAMES = {
     "waiting": gettext_lazy("waiting"),
     "count": gettext_lazy("count"),
     "dead": gettext_lazy("dead"),
+    "late": gettext_lazy("late"),
+    "unreadable": gettext_lazy("unreadable"),
     "unknown": gettext_lazy("unknown"),
     "rows": gettext_lazy("rows looked at"),
     "changed": gettext_lazy("values written"),
