@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.utils import timezone
 
@@ -13,8 +15,8 @@ from crm.models import ConsentEntry, Identity, Member
 from crm.purging import purge
 from service import conversations
 from service.models import AgentState, Conversation, Message, MissCount
-from tests.service.world import Side, run_again
-from wechat.models import Media, OutboundMessage
+from tests.service.world import LONG_DUE, Side, run_again, work
+from wechat.models import InboundEvent, Media, OutboundMessage
 
 OPENID = "oLinXiaoman"
 
@@ -119,8 +121,6 @@ def test_a_picture_waits_for_a_person_and_is_to_be_fetched(brand: Side) -> None:
 def test_other_kinds_are_shown_as_what_they_are(
     brand: Side, kind: str, body: str, text: str
 ) -> None:
-    from tests.service.world import work
-
     brand.push(OPENID, f"mp.message.{kind}", f"<MsgType>{kind}</MsgType>{body}")
     work()
     assert only_conversation().messages.get().text == text
@@ -211,3 +211,35 @@ def test_a_purge_leaves_no_words_behind(brand: Side) -> None:
     conversation.refresh_from_db()
     assert (conversation.state, conversation.preview) == ("closed", "")
     assert not Identity.objects.filter(value=OPENID).exists()
+
+
+def test_customers_of_kf_are_queued_and_their_servicers_answers_mirrored(
+    brand: Side,
+) -> None:
+    brand.account.kind = "wecom"
+    brand.account.save(update_fields=["kind"])
+    line = {
+        "msgid": "m1",
+        "open_kfid": "wk1",
+        "external_userid": "wmLin",
+        "send_time": 1795400000,
+        "origin": 3,
+        "msgtype": "text",
+        "text": {"content": "在吗"},
+    }
+    answer = line | {"msgid": "m2", "origin": 5, "text": {"content": "在的"}}
+    for body in (line, answer):
+        InboundEvent.objects.create(
+            app=brand.app,
+            dedupe_key=str(body["msgid"]),
+            kind="kf.message.text",
+            subject="wmLin",
+            body=json.dumps(body).encode(),
+            next_at=LONG_DUE,
+        )
+        work()
+    conversation = only_conversation()
+    said = conversation.messages.values_list("direction", "text")
+    assert list(said) == [("in", "在吗"), ("out", "在的")]
+    assert conversation.waiting_since is None
+    assert not OutboundMessage.objects.exists()
