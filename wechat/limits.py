@@ -139,17 +139,6 @@ def _in_force(day: date) -> dict[str, int]:
     return {**_builtin_values, **dict(rows)}
 
 
-def row_date(key: str) -> date:
-    """Since when the limit in force counts; KeyError without a row."""
-    rows = PlatformLimit.objects.filter(
-        key=key, effective_from__lte=timezone.localdate()
-    )
-    found = rows.values_list("effective_from", flat=True).first()
-    if found is None:
-        raise KeyError(key)
-    return found
-
-
 def period_of(kind: str, now: datetime) -> str:
     """ "2026-11-23" for a kind counted by day, "2026-11-23T14:05" for one by minute."""
     local = now.astimezone(PLATFORM_ZONE)

@@ -36,6 +36,10 @@ from wechat.models import (
 )
 from wechat.reasons import explain
 
+QUOTA_NAMES = {
+    "mp.custom_send.day": gettext_lazy("Customer-service messages today"),
+    "mp.stable_token_forced.day": gettext_lazy("Forced token refreshes today"),
+}
 TONES = {"draft": "idle", "live": "good", "paused": "part", "revoked": "bad"}
 
 
@@ -48,7 +52,9 @@ class AppInline(ScopedStackedInline):
         ("name", "slug"),
         ("app_id", "agent_id"),
         ("mode", "is_active"),
-        ("new_secret", "new_token", "new_aes_key"),
+        "new_secret",
+        "new_token",
+        "new_aes_key",
     ]
     can_delete = False
 
@@ -310,7 +316,10 @@ def _app_panel(app: App) -> dict[str, Any]:
         if app.last_check
         else None,
         "checked_by": app.last_check.get("by", "") if app.last_check else "",
-        "quotas": QuotaUse.objects.filter(app=app, period__startswith=today)[:10],
+        "quotas": [
+            {"row": row, "name": QUOTA_NAMES.get(row.kind, row.kind)}
+            for row in QuotaUse.objects.filter(app=app, period__startswith=today)[:10]
+        ],
         "waiting": OutboundMessage.objects.filter(
             app=app, state=OutboundMessage.State.PLANNED
         ).count(),

@@ -31,6 +31,12 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             *("is_sandbox", "api_base_url"),
         ]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("charter_value", "charter_audience", "charter_goal"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 3
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("api_base_url") and not data.get("is_sandbox"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -47,18 +48,24 @@ class PlatformLimitAdmin(ScopedAdmin):
         super().delete_model(request, obj)
         limits.forget()
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PlatformLimit]:
+        rows: QuerySet[PlatformLimit] = super().get_queryset(request)
+        in_force = PlatformLimit.objects.filter(
+            key=OuterRef("key"), effective_from__lte=timezone.localdate()
+        ).order_by("-effective_from")
+        return rows.annotate(
+            in_force_since=Subquery(in_force.values("effective_from")[:1])
+        )
+
     @admin.display(description=gettext_lazy("value"), ordering="value")
     def shown_value(self, obj: PlatformLimit) -> str:
         return f"{obj.value:,}"
 
     @admin.display(description=gettext_lazy("State"))
-    def counts(self, obj: PlatformLimit) -> SafeString:
+    def counts(self, obj: Any) -> SafeString:
         if obj.effective_from > timezone.localdate():
             return status("idle", _("From then on"))
-        try:
-            is_newest = limits.row_date(obj.key) == obj.effective_from
-        except KeyError:
-            is_newest = False
+        is_newest = obj.in_force_since == obj.effective_from
         return status("good", _("Counts")) if is_newest else status("idle", _("Past"))
 
 

@@ -128,7 +128,7 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
         # It may hold the recipient.
         return str(obj.dedupe_key) if getattr(obj, "is_readable", False) else "–"
 
-    @admin.display(description=gettext_lazy("Text"))
+    @admin.display(description=gettext_lazy("Message text"))
     def text(self, obj: Any) -> str:
         if not getattr(obj, "is_readable", False):
             return _("Only people of the account's own unit read it.")
@@ -226,6 +226,12 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
         return HttpResponseRedirect(url)
 
 
+def _phase_text(row: Attempt) -> str:
+    if row.phase == "answer" and row.evidence.get("state") == State.UNKNOWN:
+        return _("No clear answer came")
+    return str(PHASES.get(row.phase, row.phase))
+
+
 def state_text(message: OutboundMessage) -> str:
     """ "Unknown" of more than a week is called what it will stay: unconfirmed."""
     is_old = timezone.now() - message.created_at > UNCONFIRMED_AFTER
@@ -243,9 +249,7 @@ def panel(request: HttpRequest, message: OutboundMessage) -> dict[str, Any]:
         "message": message,
         "tone": TONES[State(message.state)],
         "state": state_text(message),
-        "evidence": [
-            {"row": row, "phase": PHASES.get(row.phase, row.phase)} for row in evidence
-        ],
+        "evidence": [{"row": row, "phase": _phase_text(row)} for row in evidence],
         "asked": asked,
         "asked_choice": resolving.choice_of(asked) if asked else "",
         "is_mine": asked is not None and asked.requested_by_id == request.user.pk,

@@ -7,11 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from tests.wechat.outbound.conftest import build_app
 from tests.wechat.outbound.phone import Sandbox
 from wechat import tokens
 from wechat.api import Outcome, PlatformError, mp_client, wecom_client
@@ -157,6 +159,60 @@ def test_wecom_calls_work(wecom_app: App, sandbox: Sandbox) -> None:
     sandbox.ask(f"people/{person['id']}/kf", {"open_kfid": open_kfid, "text": "在吗"})
     messages = client.kf_sync(open_kfid)["msg_list"]
     assert "在吗" in [each.get("text", {}).get("content") for each in messages]
+
+
+# The sandbox's faults, what they say of each call: code by platform, outcome.
+FAULTS = {
+    "busy": ("busy", "busy", "unknown"),
+    "quota": ("errcode_45009", "errcode_45009", "rejected"),
+    "rate": ("errcode_45011", "errcode_45033", "rejected"),
+    "unauthorised": ("errcode_48001", "errcode_48002", "rejected"),
+    "ip": ("errcode_40164", "errcode_60020", "rejected"),
+    "slow:1.5": ("no_answer", "no_answer", "unknown"),
+    "http_502": ("http_502", "http_502", "unknown"),
+    "html": ("bad_answer", "bad_answer", "unknown"),
+    "cut": ("cut", "cut", "unknown"),
+    "accept_then_timeout": ("no_answer", "no_answer", "unknown"),
+    "accept_then_cut": ("cut", "cut", "unknown"),
+}
+MP_CALLS: dict[str, Callable[[Any], Any]] = {
+    "user/info": lambda client: client.user_info("o"),
+    "user/info/batchget": lambda client: client.user_batch(["o"]),
+    "tags/get": lambda client: client.tags(),
+    "qrcode/create": lambda client: client.create_qrcode("a"),
+    "media/upload": lambda client: client.upload_image(b"x", "a.png", "image/png"),
+}
+WECOM_CALLS: dict[str, Callable[[Any], Any]] = {
+    "externalcontact/get": lambda client: client.contact("wm"),
+    "externalcontact/get_follow_user_list": lambda client: client.follow_users(),
+    "externalcontact/batch/get_by_user": lambda client: client.contacts_of(["a"]),
+    "externalcontact/send_welcome_msg": lambda client: client.send_welcome("c", "t"),
+    "kf/sync_msg": lambda client: client.kf_sync("kf"),
+    "kf/account/list": lambda client: client.kf_accounts(),
+    "user/get": lambda client: client.colleague("a"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_told_the_same_on_every_call(
+    fault: str, app: App, sandbox: Sandbox, settings: Any
+) -> None:
+    corp = build_app(sandbox, "wecom")
+    tokens.current(app)
+    tokens.current(corp)
+    settings.PLATFORM_TIMEOUT = (1, 0.4)
+    mp_code, wecom_code, outcome = FAULTS[fault]
+    clients = [
+        (mp_client(app), MP_CALLS, mp_code),
+        (wecom_client(corp), WECOM_CALLS, wecom_code),
+    ]
+    for client, calls, code in clients:
+        for path, call in calls.items():
+            # A fault of accept_… only meets calls the platform would have accepted.
+            sandbox.clear_faults()
+            sandbox.fault(path, fault)
+            error = failure(partial(call, client))
+            assert (error.code, error.outcome) == (code, outcome), (fault, path)
 
 
 # -- wechatpy's faults, contract C2
