@@ -112,8 +112,11 @@ class Postgres:
             raise ServerError(f"PostgreSQL refused: {answer.stderr.strip()}")
         return answer.stdout.strip()
 
-    def ensure_database(self, name: str = DATABASE) -> None:
-        """Create the application's role (may create databases) and database."""
+    def ensure_database(self, name: str = DATABASE, *, template: str = "") -> None:
+        """Create the application's role (may create databases) and database.
+
+        `template` is a database to copy instead of an empty one.
+        """
         role = f"SELECT 1 FROM pg_roles WHERE rolname = '{DATABASE}'"  # noqa: S608
         if not self.run_sql(role):
             self.run_sql(
@@ -121,7 +124,8 @@ class Postgres:
             )
         exists = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"  # noqa: S608
         if not self.run_sql(exists):
-            self.run_sql(f'CREATE DATABASE "{name}" OWNER {DATABASE}')
+            copied = f' TEMPLATE "{template}"' if template else ""
+            self.run_sql(f'CREATE DATABASE "{name}" OWNER {DATABASE}{copied}')
 
 
 @dataclass(frozen=True)
@@ -230,14 +234,14 @@ def _wait_ready(
 
 
 def prepare_postgres(
-    data_dir: Path, *, is_durable: bool = True, template: Path | None = None
+    data_dir: Path, *, is_durable: bool = True, copy_of: Path | None = None
 ) -> Postgres:
     """The cluster under ``data_dir``; made when it is not there yet.
 
     Args:
         data_dir: the console's data folder.
         is_durable: keep fsync on.
-        template: a folder that keeps one initialised cluster to copy from.
+        copy_of: the folder of a stopped cluster to begin with, instead of an empty one.
     """
     folder = servers_home(data_dir) / "postgres"
     folder.mkdir(exist_ok=True)
@@ -245,11 +249,10 @@ def prepare_postgres(
     tools = _readable_by_service(postgres_install(), user) / "bin"
     settings = folder / "settings.json"
     if not (folder / "data" / "PG_VERSION").exists():
-        source = None if template is None else _template(template, tools, user)
-        if source is None:
+        if copy_of is None:
             _initialise(folder, tools, user, sync=is_durable)
         else:
-            _copy_cluster(source, folder)
+            _copy_cluster(copy_of, folder)
     _own(folder, user)
     _check_version(folder / "data", tools)
     known = json.loads(settings.read_text())
@@ -467,20 +470,12 @@ def _initialise(folder: Path, tools: Path, user: str | None, *, sync: bool) -> N
     part.rename(folder / "data")
 
 
-def _template(template: Path, tools: Path, user: str | None) -> Path:
-    """An initialised, never started cluster of this PostgreSQL to copy from."""
-    folder = template / "postgres-template" / _major(tools)
-    if not (folder / "data" / "PG_VERSION").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _own(template, user, recursive=False)
-        _own(folder.parent, user)
-        _initialise(folder, tools, user, sync=False)
-    return folder
-
-
 def _copy_cluster(source: Path, folder: Path) -> None:
     shutil.copytree(source / "data", folder / "data", symlinks=True)
-    shutil.copy2(source / "settings.json", folder / "settings.json")
+    known = json.loads((source / "settings.json").read_text())
+    # Copies made at the same time must not all choose the same port.
+    known.pop("port", None)
+    _write_private(folder / "settings.json", json.dumps(known))
 
 
 def _major(tools: Path) -> str:

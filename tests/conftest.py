@@ -15,7 +15,7 @@ import pytest
 from django.core.management import call_command, get_commands
 
 from privatedomain import embedded, translations
-from privatedomain.processes import BASE_DIR
+from tests.cluster import MIGRATED, migrated_cluster
 from tests.stack import Stack
 
 PASSWORD = "correct-horse-battery-1"  # of every staff member a test makes
@@ -101,14 +101,13 @@ def make_stack(
         stack = Stack(folder, {}, django_db_blocker)
         made.append(stack)
         if own_servers:
-            template = embedded.servers_home(BASE_DIR / "var" / "cache")
             stack.postgres = embedded.prepare_postgres(
-                folder, is_durable=False, template=template
+                folder, is_durable=False, copy_of=migrated_cluster()
             )
             stack.redis = embedded.prepare_redis(folder)
             (folder / "logs").mkdir()
             stack.start("postgres", "redis")
-            stack.postgres.ensure_database()
+            stack.postgres.ensure_database(template=MIGRATED)
             urls = stack.postgres.url, stack.redis.url
         else:
             urls = _own_database(number), os.environ["REDIS_URL"]
@@ -151,7 +150,7 @@ def _own_database(number: int) -> str:
     name = f"stack_{worker}_{number}"
     with psycopg.connect(url, autocommit=True) as link:
         link.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        link.execute(f'CREATE DATABASE "{name}"')
+        link.execute(f'CREATE DATABASE "{name}" TEMPLATE {MIGRATED}')
     return f"{url.rpartition('/')[0]}/{name}"
 
 

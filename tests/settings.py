@@ -13,16 +13,17 @@ import tempfile
 from pathlib import Path
 
 from privatedomain import embedded
+from tests.cluster import MIGRATED, migrated_cluster
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 
 def _start_servers() -> None:
     folder = Path(tempfile.mkdtemp(prefix="privatedomain-tests-"))
     folder.chmod(0o711)  # the servers' own user must be able to enter
-    template = embedded.servers_home(BASE_DIR / "var" / "cache")
-    postgres = embedded.prepare_postgres(folder, is_durable=False, template=template)
+    postgres = embedded.prepare_postgres(
+        folder, is_durable=False, copy_of=migrated_cluster()
+    )
     redis = embedded.prepare_redis(folder)
     running = [embedded.start(postgres), embedded.start(redis)]
     postgres.ensure_database()
@@ -63,6 +64,7 @@ for _name in ("media", "spool", "logs"):
 
 from privatedomain.settings import *  # noqa: E402, F403
 
+DATABASES["default"]["TEST"] = {"TEMPLATE": MIGRATED}  # noqa: F405
 # The real hash takes 50 ms by design, which every login of every test would pay.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "pytest" not in sys.modules:

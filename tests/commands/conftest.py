@@ -13,6 +13,7 @@ import pytest
 
 from privatedomain import embedded
 from privatedomain.processes import BASE_DIR
+from tests.cluster import migrated_cluster
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def template() -> Path:
-    return embedded.servers_home(BASE_DIR / "var" / "cache")
+    return migrated_cluster()
 
 
 @dataclass

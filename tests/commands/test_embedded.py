@@ -32,7 +32,7 @@ def start():
 
 
 def _postgres(folder, template):
-    return embedded.prepare_postgres(folder, is_durable=False, template=template)
+    return embedded.prepare_postgres(folder, is_durable=False, copy_of=template)
 
 
 def _main_pid(server):
