@@ -58,15 +58,15 @@ def find_member(account: Account, value: str) -> Member | None:
 def resolve(account: Account, value: str, *, at: datetime) -> Identity | None:
     """The identity of `value` at `account` with its member, made if it is new.
 
-    None when the person was purged after `at`: a late event must not revive them. What
-    they do later makes a new member. Must be called inside a transaction; the identity
+    None when the person left after `at` and was purged since: a late event must not
+    revive them. What they do later makes a new member. Must be called inside a transaction; the identity
     is locked until its end.
     """
     for _ in range(_LOOKS):
         identity = find(account, value)
         if identity is not None:
             return identity
-        if _was_purged_since(account, value, at):
+        if _left_after(account, value, at):
             return None
         try:
             with transaction.atomic():
@@ -76,11 +76,11 @@ def resolve(account: Account, value: str, *, at: datetime) -> Identity | None:
     raise IntegrityError("An identity was neither found nor could it be made.")
 
 
-def _was_purged_since(account: Account, value: str, at: datetime) -> bool:
+def _left_after(account: Account, value: str, at: datetime) -> bool:
     return Tombstone.objects.filter(
         controller_id=account.org_unit.controller_id,
         digest=digest(kind_for(account), account.pk, value),
-        purged_at__gte=at,
+        left_at__gte=at,
     ).exists()
 
 

@@ -272,11 +272,13 @@ class Relation(models.Model):
 class Tombstone(models.Model):
     """An identity whose data was purged: what comes late must not bring it back.
 
-    `digest` is a keyed hash of the identity; the value itself is gone.
+    `digest` is a keyed hash of the identity; the value itself is gone. Events up to
+    `left_at` are late; what came after it is somebody who came back.
     """
 
     controller = models.ForeignKey(OrgUnit, on_delete=models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
+    left_at = models.DateTimeField(default=timezone.now)
     purged_at = models.DateTimeField(_("purged at"))
 
     class Meta:

@@ -40,7 +40,7 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
     deadline = time.monotonic() + seconds
     answered = 0
     while time.monotonic() < deadline:
-        batch = _claim()
+        batch = claim()
         if not batch:
             break
         answered += _ask(batch)
@@ -48,7 +48,7 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
 
 
 @transaction.atomic
-def _claim() -> list[Identity]:
+def claim() -> list[Identity]:
     """Take up to one call's worth of people of one account."""
     now = timezone.now()
     due = Identity.objects.filter(

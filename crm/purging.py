@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -73,13 +74,14 @@ def purge(pk: int, *, actor: Staff) -> bool:
             Tombstone(
                 controller_id=member.controller_id,
                 digest=digest(each.kind, each.account_id, each.value),
+                left_at=_left_at(each, member, now),
                 purged_at=now,
             )
             for each in identities
         ],
         update_conflicts=True,
         unique_fields=["controller", "digest"],
-        update_fields=["purged_at"],
+        update_fields=["left_at", "purged_at"],
     )
     Identity.objects.filter(member=member).delete()
     Event.objects.filter(member=member).update(data={})
@@ -101,6 +103,14 @@ def purge(pk: int, *, actor: Staff) -> bool:
         else {"identities": len(identities)},
     )
     return True
+
+
+def _left_at(identity: Identity, member: Member, now: datetime) -> datetime:
+    """Until when what somebody did belongs to what was purged."""
+    if identity.is_following:
+        # They took back their authorisation; the platforms' times have whole seconds.
+        return now.replace(microsecond=0) - timedelta(seconds=1)
+    return identity.unfollowed_at or member.unreachable_at or now
 
 
 def _empty(member: Member) -> None:

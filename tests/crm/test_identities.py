@@ -81,6 +81,7 @@ def test_a_late_event_does_not_revive_a_purged_person(world, deliver):
     Tombstone.objects.create(
         controller=world.brand,
         digest=identities.digest("openid", account.pk, "o1"),
+        left_at=purged_at - timedelta(hours=1),
         purged_at=purged_at,
     )
 
