@@ -97,7 +97,7 @@ def _start_worker(stack: Stack) -> None:
     rows = Heartbeat.objects.filter(name="worker-realtime")
     rows.delete()
     stack.start("worker-realtime")
-    wait_until(rows.exists, 30, "the worker is up")
+    wait_until(rows.exists, 120, "the worker is up")
 
 
 def _fill(app: Any, count: int, turn: int) -> None:

@@ -7,6 +7,7 @@ connection pooler in between does.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -125,7 +126,8 @@ class _Database:
                 return cursor.fetchall() if cursor.description else []
             except psycopg.errors._WaitTimeout:
                 # Do not leave a statement behind that waits for a lock.
-                link.cancel_safe(timeout=CONNECTION_SECONDS)
+                with contextlib.suppress(psycopg.Error):  # hung, too
+                    link.cancel_safe(timeout=CONNECTION_SECONDS)
                 link.close()
                 raise
 
@@ -176,7 +178,7 @@ class _Keeper:
 
     def watch(self) -> None:
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="spool-keeper", daemon=True
                 )
@@ -184,16 +186,23 @@ class _Keeper:
 
     def _run(self) -> None:
         pause = threading.Event()
-        while spool.depth() != (0, 0):
+        while self._goes_on():
             try:
-                if not drain_spool():
-                    return  # what is left cannot be stored
-                ring_now(_drain_task())
+                if drain_spool():
+                    ring_now(_drain_task())
             except Unavailable:
                 logger.debug("PostgreSQL is still away, the spool waits")
             except (OSError, psycopg.Error):
                 logger.exception("The spool cannot be emptied now")
             pause.wait(PAUSE_SECONDS)
+
+    def _goes_on(self) -> bool:
+        # Under the lock, so that no callback is spooled unseen as the thread ends.
+        with self._lock:
+            waiting, bad = spool.depth()
+            if waiting == bad:
+                self._thread = None
+            return waiting != bad
 
 
 def _drain_task() -> Task[Any, Any]:
