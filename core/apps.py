@@ -8,13 +8,15 @@ from django.utils.translation import gettext_lazy as _
 
 class CoreConfig(AppConfig):
     name = "core"
-    verbose_name = _("Core")
+    verbose_name = _("System administration")
 
     def ready(self) -> None:
         from core import checks, job_pages, jobs, navigation, settings_page
         from core.registry import (
+            HomeTile,
             NavItem,
             PeriodicTask,
+            home_tiles,
             nav_items,
             periodic_tasks,
             site_urls,
@@ -56,6 +58,9 @@ class CoreConfig(AppConfig):
                     order=850,
                 ),
             ]
+        )
+        home_tiles.append(
+            HomeTile("jobs", _("My jobs"), "", job_pages.home_lines, order=800)
         )
         periodic_tasks.extend(
             [

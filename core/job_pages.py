@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib import messages
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -14,6 +18,8 @@ from core import jobs
 from core.errors import AppError
 from core.models import Job
 from core.pages import console_page
+from core.registry import Text
+from core.templatetags.console import job_tone
 
 
 def _job(request: HttpRequest, job_id: int) -> Job:
@@ -62,6 +68,23 @@ def mine(request: HttpRequest) -> TemplateResponse:
         ),
         context={"jobs": [(job, _title(job)) for job in found]},
     )
+
+
+def home_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
+    """One's own jobs that run, and those that failed since yesterday."""
+    since = timezone.now() - timedelta(days=1)
+    waiting = models.Q(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    failed = models.Q(state=Job.State.FAILED, finished_at__gte=since)
+    found = Job.objects.filter(waiting | failed, requested_by=request.user.pk)[:5]
+    return [
+        (
+            f"{_title(job)} · {job.get_state_display()}",
+            job_url(job),
+            len(job.errors),
+            job_tone(job.state),
+        )
+        for job in found
+    ]
 
 
 def job_url(job: Job) -> str:

@@ -11,12 +11,20 @@ from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.pages import console_page
-from core.registry import HealthCheck, HealthResult, Text, health_checks
+from core.registry import (
+    HealthCheck,
+    HealthResult,
+    HomeTile,
+    Text,
+    health_checks,
+    home_tiles,
+)
 from privatedomain import health as parts_of
 
 PERMISSION = "core.view_health"
@@ -122,8 +130,25 @@ def disk() -> HealthResult:
     return HealthResult(not is_low, text, {"free_gb": round(free_gb, 1)})
 
 
+def home_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
+    """Processes that show no sign of life, and a full disk: what costs one look."""
+    quick = {"worker-realtime", "worker", "beat", "disk"}
+    bad = [
+        (check, result)
+        for check in health_checks
+        if check.name in quick and (result := check.check()).ok is False
+    ]
+    address = reverse("admin:health")
+    return [
+        (f"{check.label} · {result.text}", address, 1, "bad") for check, result in bad
+    ]
+
+
 def register() -> None:
-    """Put the disk on the list; called once, by ready()."""
+    """Put the disk on the list, and what is not well on the home page; by ready()."""
+    home_tiles.append(
+        HomeTile("health", gettext_lazy("System health"), PERMISSION, home_lines, 1)
+    )
     health_checks.append(
         HealthCheck(
             "disk",
