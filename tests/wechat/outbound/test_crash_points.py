@@ -1,6 +1,6 @@
 """kill -9 at every numbered step of sending, with real processes and what arrived.
 
-The steps are those of docs/adr/0002. Each test forks a process that is killed at one of
+The steps are those of docs/outbox.md. Each test forks a process that is killed at one of
 them, lets others go on as after a restart, and counts what the customer received.
 """
 
@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def world(copy: Stack, settings: Any) -> Iterator[tuple[Any, dict[str, Any], San
         yield app, build_customer(app, sandbox), sandbox
 
 
-def in_process(work: Callable[[], object], crash_at: str = "") -> int:
-    """Do `work` in a process of its own; 0, 1 for an error, KILLED by a crash point."""
+def started(work: Callable[[], object], crash_at: str = "") -> int:
+    """The pid of a process that does `work`; its exit code is 0, or 1 for an error."""
     connection.close()  # a connection must not be shared over a fork
     pid = os.fork()
     if pid == 0:
@@ -61,7 +62,18 @@ def in_process(work: Callable[[], object], crash_at: str = "") -> int:
             code = 0
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return pid
+
+
+def in_process(work: Callable[[], object], crash_at: str = "") -> int:
+    """The exit code of a process that did `work`; KILLED by a crash point."""
+    return os.waitstatus_to_exitcode(os.waitpid(started(work, crash_at), 0)[1])
+
+
+def at_once(count: int, work: Callable[[], object]) -> list[int]:
+    """The exit codes of `count` processes that did `work` at the same time."""
+    pids = [started(work) for _number in range(count)]
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
 
 
 def one_turn() -> None:
@@ -174,22 +186,57 @@ def test_eight_senders_at_once_send_each_message_once_and_in_order(world: Any) -
         plan = planner(app, person)
         for number in range(4):
             plan(str(number), key=f"many:{person['to']}:{number}")
-    connection.close()
-    senders = []
-    for _number in range(8):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                one_turn()
-            finally:
-                os._exit(0)
-        senders.append(pid)
-    for pid in senders:
-        os.waitpid(pid, 0)
+    assert at_once(8, one_turn) == [0] * 8
     many = OutboundMessage.objects.filter(dedupe_key__startswith="many:")
     others_go_on(lambda: not many.exclude(state="sent").exists(), "all sent")
     for person in [customer, *others]:
         assert sandbox.screen(person, person["slug"]) == ["0", "1", "2", "3"]
+
+
+def test_eight_at_once_take_no_more_than_the_window_and_the_quota_hold(
+    world: Any,
+) -> None:
+    from wechat import limits, windows
+    from wechat.models import OutboundMessage, PlatformLimit, QuotaUse
+
+    app, customer, _sandbox = world
+    kind = "mp.tags_of_person.count"
+    PlatformLimit.objects.create(key=kind, value=3, effective_from=date(2026, 1, 1))
+    limits.forget()
+
+    def take() -> None:
+        for _number in range(3):
+            windows.reserve(OutboundMessage(app=app, recipient=customer["to"]))
+            limits.reserve(app, kind)
+
+    assert at_once(8, take) == [0] * 8
+    left = windows.allowance(app, customer["to"])
+    assert (left.left, left.by_trigger["message"].left) == (0, 0)
+    row = QuotaUse.objects.get(app=app, kind=kind)
+    assert (row.reserved, row.used, row.limit) == (3, 0, 3)
+
+
+def test_two_people_who_confirm_at_once_decide_once(world: Any) -> None:
+    from staff.models import Approval
+    from tests.conftest import build_staff
+    from wechat import resolving
+    from wechat.models import Attempt, OutboundMessage
+
+    app, customer, _sandbox = world
+    message = planner(app, customer)()
+    assert in_process(one_turn, crash_at="K5") == KILLED
+    others_go_on(lambda: state_of(message)[0] == "unknown", "unknown")
+    message = OutboundMessage.objects.get(pk=message.pk)
+    asker, second = build_staff("ops_manager"), build_staff("ops_manager")
+    approval = resolving.ask(message, "treat_as_sent", actor=asker, reason="已回复")
+
+    def decide() -> None:
+        resolving.decide(approval, actor=second, is_yes=True)
+
+    assert sorted(at_once(4, decide)) == [0, 1, 1, 1]
+    assert state_of(message) == ("sent", "treated_as_sent")
+    assert Attempt.objects.filter(message=message, phase="decision").count() == 1
+    assert Approval.objects.get(pk=approval.pk).state == "approved"
 
 
 def test_a_storm_of_refused_tokens_in_eight_processes_asks_for_one_new_token(
@@ -210,19 +257,7 @@ def test_a_storm_of_refused_tokens_in_eight_processes_asks_for_one_new_token(
             except PlatformError as error:
                 assert error.retryable  # noqa: PT017
 
-    connection.close()
-    pids = []
-    for _number in range(8):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                ask()
-                code = 0
-            finally:
-                os._exit(code)
-        pids.append(pid)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    codes = at_once(8, ask)
     sandbox.clear_faults()
     assert codes == [0] * 8
     turns = 1 + int((time.monotonic() - begun) / 10)
