@@ -60,7 +60,8 @@ def check(app: App, *, actor: Staff) -> list[Line]:
     }
     app.save(update_fields=["last_check"])
     bad = {f"errcode_{line.errcode}" for line in lines if line.errcode}
-    if app.held_reason and app.held_until is None and app.held_reason not in bad:
+    works = lines[0].tone == GOOD and app.held_reason not in bad
+    if app.held_reason and works:
         holding.release(app, actor=actor, reason="check_connection")
     audit.record(
         "wechat.app.checked",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from core import audit
@@ -58,11 +58,3 @@ def release(app: App, *, actor: Staff, reason: str = "") -> bool:
         label=str(app),
     )
     return True
-
-
-def heal(app: App, checked_code: str = "") -> None:
-    """A probe just worked: an open-ended hold of the same cause is over."""
-    rows = App.objects.filter(pk=app.pk, held_until=None)
-    if checked_code:
-        rows = rows.filter(held_reason=checked_code)
-    rows.exclude(held_reason="").update(held_reason="", held_until=F("held_until"))

@@ -34,6 +34,7 @@ OUTCOME_FIELDS = [
 ]
 UNREACHABLE_SECONDS = 5
 TOKEN_SECONDS = 10
+QUOTA_SECONDS, MAX_QUOTA_SECONDS = 15, 15 * 60
 RATE_SECONDS = {45009: 60, 45011: 10, 45033: 1}
 # The platform counts differently from us: what it says of the window is believed.
 WINDOW_CLOSED, WINDOW_USED = 45015, 45047
@@ -103,15 +104,21 @@ def verdict_of(error: PlatformError, message: OutboundMessage) -> Verdict:
         return replace(planned, is_held=True, retry_seconds=backoff)
     if reach is Reach.RETRY:
         return planned
-    return replace(planned, hold_until=_hold_until(error, backoff))
+    return replace(planned, hold_until=_hold_until(error, message, backoff))
 
 
-def _hold_until(error: PlatformError, backoff: float) -> datetime:
+def _hold_until(
+    error: PlatformError, message: OutboundMessage, backoff: float
+) -> datetime:
     """How long the whole app waits, when waiting is all that is needed."""
     now = timezone.now()
-    if error.reach is Reach.QUOTA:
-        return limits.period_end("day", now)
     seconds: float = UNREACHABLE_SECONDS
+    if error.reach is Reach.QUOTA:
+        # Over at midnight, or as soon as an administrator clears it on the platform:
+        # one message asks again from time to time.
+        asks = QUOTA_SECONDS * 2.0 ** min(message.attempts, 10)
+        again_at = now + timedelta(seconds=min(asks, MAX_QUOTA_SECONDS))
+        return min(again_at, limits.period_end("day", now))
     if error.reach is Reach.RATE:
         seconds = RATE_SECONDS.get(error.errcode or 0, 1)
         seconds = min(max(seconds, backoff), MAX_BACKOFF_SECONDS)

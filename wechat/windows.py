@@ -172,9 +172,8 @@ def tap_opens_window(inbound: Inbound) -> None:
 
 @on("mp.event.subscribe")
 def follow_opens_window(inbound: Inbound) -> None:
+    # Also with a scene: whoever follows through a code did one thing, not two.
     open_window(inbound.app, inbound.subject, Trigger.FOLLOW, inbound.at)
-    if str(inbound.fields.get("EventKey") or "").startswith("qrscene_"):
-        open_window(inbound.app, inbound.subject, Trigger.SCAN, inbound.at)
 
 
 @on("mp.event.scan")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from core.models import AuditEntry, Job
 from staff.models import Approval, OrgUnit, Staff
 from tests.wechat.outbound.phone import Sandbox
-from wechat import limits, resolving, sending, windows
+from wechat import holding, limits, resolving, sending, windows
 from wechat.models import Account, App, OutboundMessage, PlatformLimit, VerifyFile
 
 SECRET = "canary-secret-3f9a1c"
@@ -164,6 +164,16 @@ def test_the_check_names_the_code_and_what_to_do_and_lifts_the_hold_later(
     app.refresh_from_db()
     assert app.last_check["lines"][1]["errcode"] == 48001
     assert app.held_reason == ""
+
+
+def test_a_check_that_passes_ends_a_wait_for_the_platform(
+    client: Client, manager: Staff, app: App
+) -> None:
+    holding.hold(app, "errcode_45009", timezone.now() + timedelta(hours=1))
+    client.force_login(manager)
+    client.post(reverse("admin:wechat_app_check", args=[app.account_id, app.pk]))
+    app.refresh_from_db()
+    assert (app.held_reason, app.held_until) == ("", None)
 
 
 def test_a_wecom_corp_is_checked_by_its_own_calls(

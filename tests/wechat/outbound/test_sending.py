@@ -134,6 +134,25 @@ def test_each_fault_ends_in_the_state_it_deserves(
     assert texts.count("您好") == shown
 
 
+def test_a_used_up_quota_is_tried_again_because_it_may_be_cleared_any_time(
+    plan: Plan, app: App, sandbox: Sandbox
+) -> None:
+    sandbox.fault(SEND, "quota", times=2)
+    message = plan()
+    waits = []
+    for _ in range(2):
+        drain()
+        app.refresh_from_db()
+        assert app.held_until is not None
+        waits.append((app.held_until - timezone.now()).total_seconds())
+        App.objects.update(held_until=timezone.now())
+        OutboundMessage.objects.update(next_at=timezone.now())
+    drain()
+    message.refresh_from_db()
+    assert message.state == "sent"
+    assert 0 < waits[0] < waits[1] < 15 * 60
+
+
 def test_a_token_refused_for_ever_is_asked_for_twice_at_most(
     plan: Plan, app: App, sandbox: Sandbox
 ) -> None:
