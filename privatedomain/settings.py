@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "staff.middleware.FirstPasswordMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core.middleware.RefuseNulMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -172,6 +172,9 @@ class Messages(RowsEndpoint):
 
     def get_queryset(self) -> QuerySet[Message]:
         conversation = conversation_of(self)
+        readable = Conversation.objects.readable_by(caller(self.request))
+        if not readable.filter(pk=conversation.pk).exists():
+            raise PermissionDenied
         return (
             Message.objects.filter(conversation=conversation)
             .select_related("sender", "outbound")

@@ -75,6 +75,16 @@ def test_messages_come_earliest_first_with_how_far_ours_are(agent, held, brand):
     assert rows[1]["delivery"]["state"] == "planned"
 
 
+def test_what_a_colleague_talks_about_is_told_to_supervisors_only(api, brand, held):
+    brand.said(held)
+    address = f"{CONVERSATIONS}/{held.pk}"
+
+    for role, status in (("agent", 403), ("supervisor", 200)):
+        client = api(role, brand)
+        assert client.get(address).status_code == 200
+        assert client.get(f"{address}/messages").status_code == status
+
+
 def test_a_claim_gives_the_conversation_to_the_caller(agent, brand):
     conversation = brand.conversation()
 
@@ -282,13 +292,13 @@ def test_a_colleague_can_not_close_it(other, held):
 
 
 def test_reading_roles_can_not_answer(api, brand, held):
-    analyst = api("analyst", brand)
+    manager = api("ops_manager", brand)
 
-    assert analyst.get(CONVERSATIONS).status_code == 200
+    assert manager.get(CONVERSATIONS).status_code == 200
     for verb in ("claim", "close"):
-        answer = analyst.post(f"{CONVERSATIONS}/{held.pk}/{verb}")
+        answer = manager.post(f"{CONVERSATIONS}/{held.pk}/{verb}")
         assert answer.status_code == 403
-    assert reply(analyst, held).status_code == 403
+    assert reply(manager, held).status_code == 403
 
 
 # -- at the same time, on real connections

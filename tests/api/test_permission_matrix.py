@@ -31,7 +31,7 @@ ALLOWED = {
     "ops_manager": {*READ_MEMBERS, *READ_TALK, *GATEWAY, "accounts"},
     "store_manager": {*READ_MEMBERS, *READ_TALK, *ANSWER},
     "dealer": EVERYTHING,
-    "analyst": {*READ_MEMBERS, *READ_TALK, "accounts"},
+    "analyst": {*READ_MEMBERS, "accounts"},
 }
 NOBODY = 999_999_999
 
