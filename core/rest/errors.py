@@ -22,7 +22,9 @@ class Error(serializers.Serializer[Any]):
     """Why a request was refused."""
 
     code = serializers.CharField(help_text="Stable, for programs.")
-    message = serializers.CharField(help_text="For people, in the language asked for.")
+    message = serializers.CharField(
+        help_text="For people, in the language of the token's person."
+    )
     extra = serializers.DictField(
         help_text="Details; `fields` names what is wrong with each field."
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404
+from django.utils import translation
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -36,6 +38,11 @@ class Endpoint(APIView):
     permission_classes = [IsAuthenticated, HasViewPermission]
     query: type[StrictSerializer] = NoQuery
     http_method_names = ["get", "head", "post"]
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        # Refusals speak the person's language; the middleware ends it with the request.
+        translation.activate(getattr(request.user, "language", settings.LANGUAGE_CODE))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -190,10 +190,12 @@ def test_json_is_answered_whatever_is_asked_for(manager):
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_refusals_speak_the_language_asked_for(manager):
-    english = manager.get(f"{INBOX}?state=gone", HTTP_ACCEPT_LANGUAGE="en")
+def test_refusals_speak_the_language_of_the_token_s_person(api, brand):
+    english = api("ops_manager", brand, language="en").get(f"{INBOX}?state=gone")
+    chinese = api("ops_manager", brand, language="zh-hans").get(f"{INBOX}?state=gone")
 
     assert english.json()["message"] == "Some of what you sent is not valid."
+    assert chinese.json()["message"] != english.json()["message"]
 
 
 def test_answers_are_not_cached(manager):
