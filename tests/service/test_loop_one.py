@@ -189,6 +189,47 @@ def measure(seat: Seat, phone: Phone, attempt: int) -> tuple[list[float], list[f
     return heard, reached
 
 
+def test_the_story_in_pictures(place: Place, sit: Any) -> None:
+    """One whole conversation on both sides; photographed when SCREENSHOTS=1."""
+    seat = sit("agent", "周敏")
+    waiting = [place.phone(name) for name in ("陈一诺", "王磊")]
+    phone = place.phone("林小满")
+    phone.say("你们几点营业？")
+    phone.wait_for("10:00–22:00")
+    for other in [phone, *waiting]:
+        other.say("人工")
+        seat.find(other)
+    seat.accept(phone)
+    phone.say("我上周买的面霜想退，订单号 LJ20261118-0042")
+    until_shown(seat.page, "LJ20261118-0042")
+    phone.picture()
+    expect(seat.page.locator(".ws-in .ws-picture img")).to_be_visible(timeout=20_000)
+    seat.answer("您好，我是周敏 😊 已收到照片，马上为您登记退货。")
+    phone.wait_for("马上为您登记退货")
+    expect(seat.page.locator(".ws-tone-sent", has_text="马上为您登记")).to_be_visible()
+    seat.page.locator("[data-note]").check()
+    seat.answer("客户皮肤敏感，优先退款")
+    expect(seat.page.locator(".ws-note")).to_contain_text("优先退款")
+    seat.page.locator("[data-note]").uncheck()
+    seat.shot("workspace")
+    seat.page.set_viewport_size({"width": 375, "height": 740})
+    expect(seat.page.locator(".ws-left")).to_be_hidden()
+    seat.shot("workspace-375")
+    mirror = seat.context.new_page()
+    mirror.set_viewport_size({"width": 1280, "height": 800})
+    mirror.goto(place.stack.sandbox_url)
+    mirror.locator("#people button", has_text="林小满").first.click()
+    expect(mirror.locator(".line.account").last).to_contain_text("登记退货")
+    if os.environ.get("SCREENSHOTS") == "1":
+        mirror.screenshot(path=SHOTS / "phone.png")
+    boss = sit("supervisor", "陈主管")
+    boss.page.goto(f"{place.stack.url}/admin/workspace/team/")
+    expect(boss.page.locator(".ws-team")).to_contain_text("周敏")
+    boss.page.locator(".ws-row a").first.click()
+    expect(boss.page.locator(".ws-bar")).to_contain_text("备注")
+    boss.shot("workspace-team")
+
+
 def test_pictures_go_both_ways(place: Place, sit: Any) -> None:
     seat = sit("agent", "周敏")
     phone = place.phone("陈一诺")

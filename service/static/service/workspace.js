@@ -747,6 +747,7 @@
     try {
       socket = new WebSocket(address);
     } catch (_error) {
+      setLive(false);
       later();
       return;
     }
