@@ -83,7 +83,7 @@ class ReceivedFilter(admin.SimpleListFilter):
 @admin.register(InboundEvent)
 class InboundEventAdmin(ReadOnly, ScopedAdmin):
     list_display = ["received", "app", "what", "about", "shown_state", "tries", "why"]
-    list_filter = ["state", "app", KindFilter, ReceivedFilter]
+    list_filter = ["state", "app__account", KindFilter, ReceivedFilter]
     search_fields = ["subject__exact", "dedupe_key__exact"]
     search_help_text = gettext_lazy("The whole openid, external user id or dedupe key")
     list_select_related = ["app__account__org_unit"]
