@@ -209,7 +209,7 @@ def test_the_story_in_pictures(place: Place, sit: Any) -> None:
     expect(seat.page.locator(".ws-tone-sent", has_text="马上为您登记")).to_be_visible()
     seat.page.locator("[data-note]").check()
     seat.answer("客户皮肤敏感，优先退款")
-    expect(seat.page.locator(".ws-note")).to_contain_text("优先退款")
+    expect(seat.page.locator(".ws-note[data-client-key]")).to_contain_text("优先退款")
     seat.page.locator("[data-note]").uncheck()
     seat.shot("workspace")
     seat.page.set_viewport_size({"width": 375, "height": 740})
