@@ -47,6 +47,11 @@ class ConsoleSite(UnfoldAdminSite):
             own.append(path(route, self.admin_view(view), name=name))
         return own
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        # Where the language switch comes back to.
+        address = request.get_full_path() if request.method == "GET" else ""
+        return {**super().each_context(request), "redirect_to": address}
+
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
