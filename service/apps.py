@@ -28,5 +28,8 @@ class ServiceConfig(AppConfig):
         attention.register()
         panels.register()
         registry.site_urls.extend(SITE_URLS)
+        registry.periodic_tasks.append(
+            registry.PeriodicTask("service.presence", "service.tasks.mark_absent", 30)
+        )
         registry.on_staff_deactivated.append(lifecycle.give_back)
         media_viewers.append(presence.may_see_picture)

@@ -15,30 +15,46 @@ from wechat.models import Media
 
 def show(staff: Staff) -> None:
     """Note that the person's workspace is open now."""
-    AgentState.objects.filter(staff=staff).update(heartbeat_at=timezone.now())
+    state = AgentState.objects.filter(staff=staff).first()
+    if state is not None:
+        _note(state)
 
 
 live.on_presence.append(show)
 
 
 def arrive(staff: Staff) -> AgentState:
-    """The agent's row when they open the workspace; who was away is online again.
-
-    A status somebody chose while here stays.
-    """
+    """The agent's row when they open the workspace, made the first time."""
     state, _ = AgentState.objects.get_or_create(staff=staff)
+    _note(state)
+    return state
+
+
+def _note(state: AgentState) -> None:
+    """Who was away is online again; a status somebody chose while here stays."""
     if not is_here(state) and state.status == AgentState.Status.OFFLINE:
         state.status = AgentState.Status.ONLINE
     state.heartbeat_at = timezone.now()
     state.save(update_fields=["status", "heartbeat_at"])
-    return state
+
+
+def mark_absent() -> int:
+    """Show as offline whose workspace is closed; what they serve stays with them."""
+    return (
+        AgentState.objects.exclude(status=AgentState.Status.OFFLINE)
+        .filter(heartbeat_at__lt=timezone.now() - _absent_after())
+        .update(status=AgentState.Status.OFFLINE)
+    )
 
 
 def is_here(state: AgentState) -> bool:
     """Whether a workspace of theirs was open within the setting's seconds."""
-    seconds = int(system_settings.get("service.absent_after_seconds"))
     seen_at = state.heartbeat_at
-    return seen_at is not None and timezone.now() - seen_at < timedelta(seconds=seconds)
+    return seen_at is not None and timezone.now() - seen_at < _absent_after()
+
+
+def _absent_after() -> timedelta:
+    return timedelta(seconds=int(system_settings.get("service.absent_after_seconds")))
 
 
 def set_status(staff: Staff, status: str) -> None:

@@ -181,6 +181,10 @@ def _list_context(request: HttpRequest, tab: str = "") -> dict[str, Any]:
     term = request.GET.get("q", "")[:60]
     state = AgentState.objects.filter(staff=staff).first()
     is_team = tab == "team" and staff.has_perm(SUPERVISE) and not term
+    team = [
+        (each, presence.is_here(each))
+        for each in (workspace.team(staff) if is_team else [])
+    ]
     return {
         "tab": tab,
         "term": term,
@@ -190,9 +194,8 @@ def _list_context(request: HttpRequest, tab: str = "") -> dict[str, Any]:
         "state": state,
         "statuses": AgentState.Status.choices,
         "today": workspace.today(staff),
-        "team": [(s, presence.is_here(s)) for s in workspace.team(staff)]
-        if is_team
-        else [],
+        "team": team,
+        "absent": {each.staff_id for each, is_here in team if not is_here},
         "supervises": staff.has_perm(SUPERVISE),
         "answers": staff.has_perm(ANSWER),
         "now": timezone.now(),

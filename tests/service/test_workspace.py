@@ -13,8 +13,9 @@ from django.utils import timezone
 from PIL import Image
 
 from core import live
-from service import conversations, presence
+from service import attention, conversations, presence
 from service.models import AgentState, Conversation, Message
+from service.tasks import mark_absent
 from tests.service.world import Side
 from wechat.models import Media, OutboundMessage
 
@@ -252,3 +253,36 @@ def test_an_agent_who_comes_back_is_online_again_and_a_choice_stays(agent: Any) 
     AgentState.objects.update(heartbeat_at=timezone.now() - timedelta(hours=9))
     client.get(reverse("admin:workspace"))
     assert AgentState.objects.get(staff=agent).status == "online"
+
+
+def test_who_closes_the_workspace_is_offline_and_keeps_the_conversations(
+    brand: Side, agent: Any
+) -> None:
+    conversation = conversations.claim(brand.conversation(), actor=agent)
+    presence.arrive(agent)
+    mark_absent()
+    assert AgentState.objects.get(staff=agent).status == "online"
+    AgentState.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    mark_absent()
+    assert AgentState.objects.get(staff=agent).status == "offline"
+    conversation.refresh_from_db()
+    assert conversation.assignee == agent
+    client = browser_of(brand.agent("supervisor"))
+    team = client.get(reverse("admin:workspace_team")).content.decode()
+    assert team.count("不在座位") == 2  # the agent, and what they have
+    presence.show(agent)
+    assert AgentState.objects.get(staff=agent).status == "online"
+
+
+def test_home_and_health_tell_of_who_waits(brand: Side, agent: Any) -> None:
+    mine = conversations.claim(brand.conversation(), actor=agent)
+    waiting = brand.conversation()
+    Conversation.objects.filter(pk=waiting.pk).update(
+        waiting_since=timezone.now() - timedelta(hours=1)
+    )
+    home = browser_of(agent).get(reverse("admin:index")).content.decode()
+    assert mine.member.display_name in home
+    assert f"{brand.queue}：1 位客户排队" in home
+    assert attention.oldest_waiting().ok is False
+    conversations.claim(waiting, actor=agent)
+    assert attention.oldest_waiting().ok is True
