@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from core.errors import AppError
 from core.pages import console_page
 from core.registry import Text
+from core.templatetags.console import moment
 from crm import members, registry, revealing
 from crm.models import Event, Identity, Member
 from crm.timeline import Group, Wording, kinds_of, wordings
@@ -40,8 +41,8 @@ class Line:
     text: Text
     icon: str
     account: str
-    day: date
-    is_new_day: bool
+    # "11-23 周一" above the first line of a day, else "".
+    day: str
 
 
 @dataclass(frozen=True)
@@ -192,8 +193,7 @@ def _lines(events: list[Event], *, after: datetime | None) -> list[Line]:
                 text=wording.text(data),
                 icon=wording.icon,
                 account=str(event.account) if event.account else "",
-                day=today,
-                is_new_day=today != day,
+                day="" if today == day else moment(event.at).rpartition(" ")[0],
             )
         )
         day = today

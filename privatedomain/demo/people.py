@@ -51,9 +51,9 @@ class World:
     def between(self, start: datetime, end: datetime) -> datetime:
         if end <= start:
             return start
-        at = start + (end - start) * self.draw.random()
+        at = timezone.localtime(start + (end - start) * self.draw.random())
         # People write by day.
-        return at.replace(hour=self.draw.randint(1, 13), microsecond=0)
+        return max(at.replace(hour=self.draw.randint(9, 21), microsecond=0), start)
 
 
 def make_member(world: World, person: dict[str, Any]) -> Member | None:
