@@ -103,7 +103,7 @@ class LiveSocket(AsyncJsonWebsocketConsumer):
             return
         try:
             content = json.loads(text_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict) or self.staff is None:
             await self._end(1003)

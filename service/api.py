@@ -165,7 +165,7 @@ class OneConversation(RowEndpoint):
 
 
 class Messages(RowsEndpoint):
-    permission = "service.view_conversation"
+    permission = "service.view_message"
     serializer_class = MessageOut
     query = MomentPageQuery
     order = EARLIEST_FIRST
