@@ -15,7 +15,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from wechat.models import App, PlatformLimit, QuotaUse
+from wechat.models import App, OutboundMessage, PlatformLimit, QuotaUse
 
 # Quotas are counted in the platforms' own time zone.
 PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
@@ -91,6 +91,8 @@ BUILTIN = tuple(
         ("kf.sync.size", 1000, "messages a call", KF),
     )
 )
+# What a send of each channel is counted against.
+SEND_QUOTAS = {"mp_custom": "mp.custom_send.day", "wecom_welcome": "wecom.api.minute"}
 _builtin_values = {limit.key: limit.value for limit in BUILTIN}
 _cache: dict[date, tuple[float, dict[str, int]]] = {}
 
@@ -183,3 +185,10 @@ def settle(app: App, kind: str, period: str, *, is_used: bool) -> None:
     QuotaUse.objects.filter(app=app, kind=kind, period=period, reserved__gt=0).update(
         reserved=F("reserved") - 1, used=F("used") + int(is_used)
     )
+
+
+def settle_send(message: OutboundMessage, *, is_used: bool) -> None:
+    """Settle what `message` took of its channel's quota, if it took any."""
+    if message.quota_period:
+        kind = SEND_QUOTAS[message.channel]
+        settle(message.app, kind, message.quota_period, is_used=is_used)

@@ -169,8 +169,7 @@ def _settle_allowance(row: OutboundMessage, verdict: Verdict) -> None:
         return
     is_sent = verdict.state == State.SENT
     windows.settle(row, is_used=is_sent)
-    if row.quota_period:
-        limits.settle(row.app, "mp.custom_send.day", row.quota_period, is_used=is_sent)
+    limits.settle_send(row, is_used=is_sent)
     if verdict.errcode == WINDOW_CLOSED:
         windows.close_windows(row.app, row.recipient, timezone.now())
     elif verdict.errcode == WINDOW_USED:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from core import jobs, registry, sweep
 from core.registry import HealthCheck, HealthResult, HomeTile, PeriodicTask, Text
 from staff.models import Staff
-from wechat import directory, limits, media, reaping, sending
+from wechat import clock, directory, limits, media, reaping, sending
 from wechat import windows as windows  # registers its handlers
 from wechat.holding import free_apps
 from wechat.models import AccessToken, Account, App, OutboundMessage
@@ -44,6 +44,7 @@ def register() -> None:
     registry.periodic_tasks += [
         PeriodicTask("contacts", "wechat.tasks.sync_all_contacts", DAY_SECONDS, "bulk"),
         PeriodicTask("attempt files", "wechat.tasks.prune_evidence", DAY_SECONDS),
+        PeriodicTask("outbox evidence", "wechat.tasks.reap_outbox", 60),
         PeriodicTask("tokens", "wechat.tasks.refresh_tokens", 300),
     ]
     registry.health_checks += [
@@ -58,6 +59,14 @@ def register() -> None:
             gettext_lazy("Access tokens"),
             token_health,
             advice=gettext_lazy("Open the account and check its connection."),
+        ),
+        HealthCheck(
+            "platform clock",
+            gettext_lazy("Platform's clock"),
+            clock_health,
+            advice=gettext_lazy(
+                "Set the clock of this machine: windows are counted by it."
+            ),
         ),
     ]
     registry.home_tiles += [
@@ -113,6 +122,21 @@ def token_health() -> HealthResult:
     if not rows.exists():
         return HealthResult(None, _("No token was needed yet."))
     return HealthResult(True, _("Every token is good."), {"count": rows.count()})
+
+
+def clock_health() -> HealthResult:
+    """Whether our clock agrees with the platforms'; sandboxes may have their own."""
+    learnt = Account.objects.live().filter(
+        is_sandbox=False, clock_checked_at__isnull=False
+    )
+    offsets = list(learnt.values_list("clock_offset_seconds", flat=True))
+    if not offsets:
+        return HealthResult(None, _("No platform has told the time yet."))
+    worst = max(offsets, key=abs)
+    if abs(worst) > clock.ALARM_SECONDS:
+        text = _("Our clock differs by %(seconds)d s.") % {"seconds": worst}
+        return HealthResult(False, text)
+    return HealthResult(True, _("Our clock agrees with the platforms'."))
 
 
 def outbox_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:

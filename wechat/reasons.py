@@ -27,6 +27,10 @@ REASONS: dict[str, tuple[Text, Text]] = {
         _("Today's quota of this call is used up."),
         _("It goes on by itself at midnight."),
     ),
+    "rate_used": (
+        _("Too many calls in this minute."),
+        _("It is tried again by itself within seconds."),
+    ),
     "media_missing": (
         _("The picture is no longer there."),
         _("Send the picture again."),

@@ -145,8 +145,7 @@ def _carry_out(row: OutboundMessage, choice: str, approval: Approval) -> None:
     """Move the locked row; the place it took in window and quota counts as used."""
     assert row.attempt is not None  # "unknown" comes after an attempt
     windows.settle(row, is_used=True)
-    if row.quota_period:
-        limits.settle(row.app, "mp.custom_send.day", row.quota_period, is_used=True)
+    limits.settle_send(row, is_used=True)
     Attempt.objects.create(
         message=row,
         attempt=row.attempt,

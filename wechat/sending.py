@@ -53,7 +53,6 @@ INTENT_FIELDS = [
     "window_opened_at",
     "quota_period",
 ]
-QUOTAS = {Channel.MP_CUSTOM: "mp.custom_send.day"}
 
 
 def drain(lane: str, seconds: float = 20.0) -> int:
@@ -96,7 +95,7 @@ def claim(lane: str) -> OutboundMessage | None:
             .filter(free_apps(now), ~Exists(earlier), lane=lane)
             .select_related("app__account")
             .select_for_update(skip_locked=True, no_key=True, of=("self",))
-            .order_by("id")
+            .order_by("next_at", "id")
             .first()
         )
         if message is None:
@@ -220,15 +219,15 @@ def _has_room(row: OutboundMessage) -> bool:
         left = windows.allowance(row.app, row.recipient)
         fail(row, "window_used" if left.by_trigger else "window_closed")
         return False
-    quota = QUOTAS.get(Channel(row.channel))
-    if quota is not None:
-        period = limits.reserve(row.app, quota)
-        if period is None:
-            until = limits.period_end(quota, timezone.now())
-            windows.settle(row, is_used=False)
-            put_back(row, Verdict(State.PLANNED, code="quota_used", hold_until=until))
-            return False
-        row.quota_period = period
+    kind = limits.SEND_QUOTAS[row.channel]
+    period = limits.reserve(row.app, kind)
+    if period is None:
+        windows.settle(row, is_used=False)
+        code = "rate_used" if kind.endswith(".minute") else "quota_used"
+        until = limits.period_end(kind, timezone.now())
+        put_back(row, Verdict(State.PLANNED, code=code, hold_until=until))
+        return False
+    row.quota_period = period
     return True
 
 

@@ -35,8 +35,9 @@ def fetch_media() -> None:
 
 @shared_task(queue="default")
 def reap_outbox() -> None:
-    """Settle what dead workers left behind."""
+    """Settle what dead workers left behind, and what this machine knows better."""
     reaping.sweep()
+    reaping.adopt_late_evidence()
 
 
 @shared_task(queue="realtime")

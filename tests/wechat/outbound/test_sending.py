@@ -11,8 +11,15 @@ from django.utils import timezone
 
 from core.models import Instance
 from tests.wechat.outbound.phone import Sandbox
-from wechat import outbox, reaping, registry, sending, tokens, windows
-from wechat.models import Account, App, Attempt, OutboundMessage, QuotaUse
+from wechat import limits, outbox, reaping, registry, sending, tokens, windows
+from wechat.models import (
+    Account,
+    App,
+    Attempt,
+    OutboundMessage,
+    PlatformLimit,
+    QuotaUse,
+)
 
 SEND = "message/custom/send"
 Plan = Callable[..., Any]
@@ -321,3 +328,46 @@ def test_a_welcome_reaches_the_new_contact_within_its_20_seconds(
     assert (message.state, message.reason) == ("sent", "")
     lines = sandbox.ask(f"people/{person['id']}/screen?account={colleague}")
     assert "欢迎" in [line["text"] for line in lines]
+
+
+def test_evidence_of_a_machine_that_came_back_settles_what_was_called_unknown(
+    plan: Plan,
+) -> None:
+    from wechat import evidence
+    from wechat.outcomes import sent_verdict
+
+    message = plan()
+    claimed = sending.claim("realtime")
+    assert claimed is not None
+    attempt = sending._intend(claimed)
+    assert attempt is not None
+    OutboundMessage.objects.update(lease_until=timezone.now() - timedelta(seconds=9))
+    reaping.sweep()
+    message.refresh_from_db()
+    assert (message.state, message.reason_code) == ("unknown", "worker_lost")
+    evidence.append(sent_verdict({"errcode": 0}).as_evidence(attempt))
+    assert reaping.adopt_late_evidence() == 1
+    message.refresh_from_db()
+    assert message.state == "sent"
+
+
+def test_the_daily_quota_stops_the_app_before_the_platform_does(
+    plan: Plan, app: App, customer: dict[str, Any], sandbox: Sandbox
+) -> None:
+    limits.load_builtin()
+    PlatformLimit.objects.filter(key="mp.custom_send.day").update(value=1)
+    limits.forget()
+    sent, waiting = plan("1"), plan("2")
+    before = sandbox.last_call()
+    drain()
+    sent.refresh_from_db()
+    waiting.refresh_from_db()
+    app.refresh_from_db()
+    limits.forget()
+    assert (sent.state, waiting.state, waiting.reason_code) == (
+        *("sent", "planned"),
+        "quota_used",
+    )
+    assert app.held_until is not None
+    assert len(sandbox.calls(SEND, before)) == 1
+    assert windows.allowance(app, customer["to"]).left == 4
