@@ -1,0 +1,58 @@
+"""The member page in a real browser."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from crm import members, timeline
+from crm.models import Member
+from tests.conftest import PASSWORD, build_staff
+from tests.crm.conftest import build_world
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("emptied_timeline")
+def test_the_history_is_filtered_and_loaded_further_without_leaving(live_server, page):
+    world = build_world()
+    person = build_staff("supervisor", org_unit=world.brand)
+    member = Member.objects.create(controller=world.brand, display_name="林小满")
+    members.set_phone(member, "13812345678")
+    member.save()
+    now = timezone.now()
+    for number in range(70):
+        timeline.write(
+            member=member,
+            kind="view" if number % 2 else "message.text",
+            at=now - timedelta(hours=number),
+            key=f"t:{number}",
+            data={"text": f"第{number}条"},
+        )
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{live_server.url}{reverse('admin:login')}")
+    page.fill("input[name=username]", person.username)
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/admin/")
+    address = reverse("admin:crm_member_change", args=[member.pk])
+    page.goto(f"{live_server.url}{address}")
+
+    lines = page.locator("#timeline time")
+    assert lines.count() == 30
+    page.get_by_text("查看更早").click()
+    page.wait_for_function("document.querySelectorAll('#timeline time').length == 60")
+    page.get_by_role("button", name="消息", exact=True).click()
+    page.wait_for_function(
+        "!document.querySelector('#timeline').textContent.includes('打开菜单链接')"
+    )
+    assert lines.count() == 30
+
+    page.get_by_text("查看", exact=True).click()
+    page.fill("#reason", "回电确认退货")
+    page.get_by_role("button", name="查看手机号与姓名").click()
+    page.get_by_text("13812345678").wait_for()
+    assert problems == []
