@@ -42,7 +42,7 @@ PEOPLE = (
     DemoPerson("agent2", "agent", "王磊", "brand"),
     DemoPerson("supervisor", "supervisor", "李慧", "brand"),
     DemoPerson("ops_manager", "ops_manager", "陈涛", "brand"),
-    DemoPerson("store_manager", "store_manager", "赵静", "store"),
+    DemoPerson("store_manager", "store_manager", "赵静", "store_hubin"),
     DemoPerson("dealer", "dealer", "孙航", "dealer"),
     DemoPerson("analyst", "analyst", "何书", "brand"),
 )

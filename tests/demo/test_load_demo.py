@@ -73,3 +73,10 @@ def test_a_copy_without_demo_refuses(load, settings):
     with pytest.raises(CommandError):
         load()
     assert not Account.objects.exists()
+
+
+def test_everybody_who_looks_after_members_has_some(load):
+    load()
+    for username in ("agent", "store_manager", "community_manager", "dealer"):
+        staff = Staff.objects.get(username=username)
+        assert Member.objects.visible_to(staff).exists(), username
