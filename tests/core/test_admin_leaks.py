@@ -13,7 +13,7 @@ from django.views.generic import View
 from unfold.views import BaseAutocompleteView
 
 from core.admin import ScopedAdmin
-from staff.admin import OrgUnitAdmin
+from staff.admin.places import OrgUnitAdmin
 from staff.models import OrgUnit, Staff
 from tests.conftest import build_staff
 from tests.core.leaks import Walk

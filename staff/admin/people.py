@@ -1,4 +1,4 @@
-"""People, their places and their keys."""
+"""People: opened, changed and closed by pages that ask first."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,12 +18,12 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from core.admin import ReadOnly, ScopedAdmin
+from core.admin import ScopedAdmin
 from core.errors import AppError
 from core.pages import console_page
 from core.templatetags.console import moment, status
-from staff import accounts, orgunits, roles, tokens
-from staff.models import ApiToken, Approval, OrgUnit, Staff
+from staff import accounts, roles, tokens
+from staff.models import Staff
 
 
 class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
@@ -300,148 +299,3 @@ class StaffAdmin(ScopedAdmin):
 
 def _back_to(person: Staff) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:staff_staff_change", args=[person.pk]))
-
-
-class OrgUnitForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Tries the change where the form can still say what is wrong with it."""
-
-    actor: Staff
-
-    class Meta:
-        model = OrgUnit
-        fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
-
-    def clean(self) -> dict[str, Any]:
-        found: dict[str, Any] = super().clean() or self.cleaned_data
-        parent = found.get("parent")
-        if parent is None and not self.actor.is_superuser:
-            raise ValidationError({"parent": _("Say which unit it belongs to.")})
-        return found
-
-
-@admin.register(OrgUnit)
-class OrgUnitAdmin(ScopedAdmin):
-    form = OrgUnitForm
-    list_display = ["tree", "kind", "controller_name", "state"]
-    list_filter = ["kind", "is_active"]
-    search_fields = ["name"]
-    list_select_related = ["controller"]
-    ordering = ["path"]
-    fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
-    autocomplete_fields = ["parent"]
-    actions = None
-
-    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        form = super().get_form(request, *args, **kwargs)
-        form.actor = request.user
-        return form
-
-    @admin.display(description=gettext_lazy("Unit"), ordering="path")
-    def tree(self, obj: OrgUnit) -> SafeString:
-        depth = max(obj.path.count("/") - 2, 0)
-        branch = format_html('<span class="pd-branch">{}</span>', "└ " if depth else "")
-        return format_html(
-            '<span style="padding-left: {}em">{}{}</span>',
-            depth * 1.4,
-            branch,
-            obj.name,
-        )
-
-    @admin.display(description=gettext_lazy("Data controller"))
-    def controller_name(self, obj: OrgUnit) -> str:
-        return obj.controller.name if obj.controller else "–"
-
-    @admin.display(description=gettext_lazy("State"), ordering="is_active")
-    def state(self, obj: OrgUnit) -> SafeString:
-        if obj.is_active:
-            return status("good", _("Active"))
-        return status("idle", _("Closed"))
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().changeform_view(request, *args, **kwargs)
-        except AppError as refusal:
-            # Raised inside the save, whose transaction is gone: back to the form.
-            messages.error(request, str(refusal.message))
-            return HttpResponseRedirect(request.get_full_path())
-
-    def save_model(
-        self, request: HttpRequest, obj: OrgUnit, form: forms.Form, change: bool
-    ) -> None:
-        assert isinstance(request.user, Staff)
-        orgunits.save_unit(obj, actor=request.user)
-
-    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> None:
-        """staff.orgunits wrote the entry."""
-
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> None:
-        """staff.orgunits wrote the entry."""
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnly, ScopedAdmin):
-    list_display = ["name", "staff", "prefix", "created_at", "last_used_at", "state"]
-    list_select_related = ["staff"]
-    search_fields = ["name", "staff__display_name"]
-    fields = [
-        *("name", "staff", "prefix", "created_at", "created_by"),
-        *("last_used_at", "revoked_at"),
-    ]
-    actions = None
-    actions_detail = ["revoke"]
-
-    @admin.display(description=gettext_lazy("State"))
-    def state(self, obj: ApiToken) -> SafeString:
-        if obj.revoked_at:
-            return status("idle", _("Revoked"))
-        return status("good", _("Usable"))
-
-    @action(
-        description=gettext_lazy("Revoke"),
-        permissions=["staff.change_apitoken"],
-        url_path="revoke",
-        icon="key_off",
-    )
-    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        token: ApiToken = self.get_object_or_404(request, object_id)
-        assert isinstance(request.user, Staff)
-        if request.method != "POST":
-            return console_page(
-                request,
-                "staff/confirm.html",
-                title=_("Revoke"),
-                context={
-                    "person": token.staff,
-                    "text": _("Programs that use the token stop working at once."),
-                    "verb": _("Revoke"),
-                    "is_dangerous": True,
-                    "opts": self.opts,
-                    "original": token,
-                },
-            )
-        if tokens.revoke(token, actor=request.user):
-            messages.success(request, _("The token was revoked."))
-        return HttpResponseRedirect(reverse("admin:staff_apitoken_changelist"))
-
-
-@admin.register(Approval)
-class ApprovalAdmin(ReadOnly, ScopedAdmin):
-    list_display = [
-        "summary",
-        "requested_by",
-        "state_shape",
-        "approver",
-        "requested_at",
-    ]
-    list_filter = ["state"]
-    list_select_related = ["requested_by", "approver"]
-    fields = [
-        *("summary", "action", "state", "requested_by", "approver", "reason"),
-        *("requested_at", "decided_at", "expires_at"),
-    ]
-    actions = None
-
-    @admin.display(description=gettext_lazy("State"))
-    def state_shape(self, obj: Approval) -> SafeString:
-        tones = {"requested": "part", "approved": "good", "refused": "bad"}
-        return status(tones.get(obj.state, "idle"), obj.get_state_display())
