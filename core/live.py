@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpRequest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -31,10 +33,21 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 3.0
 _paused_until = 0.0
 
+LOOPBACK = {"127.0.0.1", "localhost"}
+
 Permits = Callable[[Any, int], bool]
 Presence = Callable[[Any], None]
 _permits: dict[str, Permits] = {}
 on_presence: list[Presence] = []
+
+
+def address(request: HttpRequest) -> str:
+    """Where a page opens its WebSocket: cookies go only to the name it came from."""
+    url = urlsplit(settings.LIVE_URL)
+    asked = urlsplit(f"//{request.get_host()}").hostname or ""
+    if url.hostname not in LOOPBACK or asked not in LOOPBACK:
+        return str(settings.LIVE_URL)
+    return url._replace(netloc=f"{asked}:{url.port}").geturl()
 
 
 def notify(group: str, **ids: int | str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from core import live
 from core.registry import Text
 
 
@@ -31,7 +31,7 @@ def console_page(
         **admin.site.each_context(request),
         "title": title,
         "lead": lead,
-        "live_url": settings.LIVE_URL,
+        "live_url": live.address(request),
         **(context or {}),
     }
     return TemplateResponse(request, template, frame, status=status)

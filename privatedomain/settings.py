@@ -65,7 +65,16 @@ ALLOWED_HOSTS = [h for h in env("ALLOWED_HOSTS").split(",") if h] or [
     "127.0.0.1",
     "localhost",
 ]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+
+def _under_both_names(url: str) -> list[str]:
+    """A loopback URL under both names of this machine: people type either."""
+    names = ("//127.0.0.1", "//localhost")
+    own = next((name for name in names if f"{name}:" in f"{url}:"), None)
+    return [url.replace(own, name) for name in names] if own else [url]
+
+
+CSRF_TRUSTED_ORIGINS = _under_both_names(PUBLIC_URL)
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",  # the site is ours
@@ -289,7 +298,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": ["'self'", "'unsafe-eval'"],
         "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:", "blob:"],
-        "connect-src": ["'self'", _LIVE_WS],
+        "connect-src": ["'self'", *_under_both_names(_LIVE_WS)],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": ["'self'"],

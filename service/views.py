@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -94,7 +93,6 @@ def page(
         "queue_ids": workspace.queue_ids(staff),
         "strings": page_strings(),
         "page_name": "workspace",
-        "live_url": settings.LIVE_URL,
         "emoji": EMOJI,
     }
     return console_page(

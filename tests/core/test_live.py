@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -145,6 +145,21 @@ def test_a_page_of_another_origin_is_refused(
     with pytest.raises(InvalidStatus) as refusal:
         open_socket(live_stack, session_key, origin)
     assert refusal.value.response.status_code == 403
+
+
+def test_a_page_opened_under_the_machines_other_name_is_live_too(
+    live_stack: Stack, session_key: str
+) -> None:
+    own = f"http://localhost:{live_stack.environment['PORT']}"
+    with open_socket(live_stack, session_key, own) as socket:
+        assert next_frame(socket, "hello")
+    with override_settings(LIVE_URL="http://127.0.0.1:8002"):
+        for name in ("localhost", "127.0.0.1"):
+            request = RequestFactory().get("/", HTTP_HOST=f"{name}:8000")
+            assert live.address(request) == f"http://{name}:8002"
+    with override_settings(LIVE_URL="https://console.example.com"):
+        request = RequestFactory().get("/", HTTP_HOST="127.0.0.1:8000")
+        assert live.address(request) == "https://console.example.com"
 
 
 def test_a_socket_dies_with_its_session(
