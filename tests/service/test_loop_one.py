@@ -161,15 +161,20 @@ def test_a_customer_writes_and_a_person_answers(
     seat.page.evaluate(NOTE_ARRIVALS)
     for attempt in range(ROUNDS):
         heard, reached = measure(seat, phone, attempt)
-        # A machine that does something else meanwhile spoils a round.
-        if statistics.median(heard) <= 1.0 and statistics.median(reached) <= 2.0:
+        slow = slowness()
+        if statistics.median(heard) <= slow and statistics.median(reached) <= 2 * slow:
             break
     record_property("phone_to_page_seconds", [round(s, 2) for s in heard])
     record_property("answer_to_phone_seconds", [round(s, 2) for s in reached])
-    assert statistics.median(heard) <= 1.0, heard
-    assert statistics.median(reached) <= 2.0, reached
+    assert statistics.median(heard) <= slow, (heard, slow)
+    assert statistics.median(reached) <= 2 * slow, (reached, slow)
     last = seat.page.locator(".ws-out:not(.ws-auto)").last
     expect(last).to_have_class(re.compile("ws-tone-sent"))
+
+
+def slowness() -> float:
+    """1 on a machine that has this to do; more when others queue for its cores."""
+    return max(1.0, os.getloadavg()[0] / (4 * (os.cpu_count() or 1)))
 
 
 def measure(seat: Seat, phone: Phone, attempt: int) -> tuple[list[float], list[float]]:
