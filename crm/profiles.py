@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_TRIES = 6
+MAX_TRIES = 9
 DRAIN_SECONDS = 20.0
 # How long a claimed identity waits before somebody tries again; doubles per try.
-RETRY_SECONDS = 60
+RETRY_SECONDS = 10
 
 
 def drain(seconds: float = DRAIN_SECONDS) -> int:

@@ -9,6 +9,16 @@ from wechat.api.errors import refusal_of
 
 Text = str | Promise
 
+# Why a callback that came as JSON is kept and not worked off.
+JSON_HINT: tuple[Text, Text] = (
+    _("The account sends JSON, the console reads XML."),
+    _(
+        "Switch the account to XML: on the platform, under Settings and development, "
+        "Basic configuration, set the data format to XML. Later callbacks are then "
+        "worked off; this one stays as it is."
+    ),
+)
+
 # code → (what happened, what to do)
 REASONS: dict[str, tuple[Text, Text]] = {
     "expired": (

@@ -13,6 +13,7 @@ from core.rest.reading import PageQuery, StrictCharField
 from core.rest.views import RowsEndpoint, documented
 from staff.authentication import caller
 from wechat.models import Account, App, InboundEvent, OutboundMessage
+from wechat.reasons import JSON_HINT
 
 
 class AppOut(serializers.ModelSerializer[App]):
@@ -38,6 +39,12 @@ class InboundOut(serializers.ModelSerializer[InboundEvent]):
         model = InboundEvent
         fields = ["id", "app", "kind", "dedupe_key", "state", "received_at", "error"]
         read_only_fields = fields
+
+    def to_representation(self, instance: InboundEvent) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        if instance.hint and not instance.error:
+            shown["error"] = " ".join(str(part) for part in JSON_HINT)
+        return shown
 
 
 class OutboundOut(serializers.ModelSerializer[OutboundMessage]):
@@ -101,7 +108,7 @@ class Inbox(RowsEndpoint):
             InboundEvent.objects.visible_to(caller(self.request))
             .filter(**chosen(self.params, "state", "dedupe_key"))
             .select_related("app")
-            .only(*shown, "app__slug")
+            .only(*shown, "hint", "app__slug")
         )
 
     @documented(

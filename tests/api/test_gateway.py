@@ -29,6 +29,13 @@ def test_an_inbound_event_is_told_without_its_body(manager, brand):
     assert "secret body" not in answer.content.decode()
 
 
+def test_a_callback_in_json_says_what_to_switch(manager, brand):
+    brand.inbound(state="ignored", hint="json")
+    (row,) = manager.get("/api/v1/inbox").json()["results"]
+    assert row["state"] == "ignored"
+    assert "XML" in row["error"]
+
+
 def test_the_inbox_is_narrowed_by_state_and_key(manager, brand):
     done, dead = brand.inbound(), brand.inbound(state="dead")
 

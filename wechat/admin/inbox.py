@@ -27,6 +27,7 @@ from staff.models import Staff
 from wechat import inbox, kinds, revealing
 from wechat.admin.outbox import may_read_text
 from wechat.models import InboundEvent
+from wechat.reasons import JSON_HINT
 
 State = InboundEvent.State
 TONES = {
@@ -332,7 +333,7 @@ def reason(event: InboundEvent) -> str:
     if event.error:
         return event.error
     if event.hint == "json":
-        return _("The account sends JSON, the console reads XML.")
+        return str(JSON_HINT[0])
     if event.state == State.IGNORED:
         return _("Nothing in the console reacts to this kind.")
     return ""
@@ -341,11 +342,7 @@ def reason(event: InboundEvent) -> str:
 def advice(event: InboundEvent) -> str:
     """What the reader can do about it."""
     if event.hint == "json":
-        return _(
-            "Switch the account to XML: on the platform, under Settings and development, "
-            "Basic configuration, set the data format to XML. Later callbacks are then "
-            "worked off; this one stays as it is."
-        )
+        return str(JSON_HINT[1])
     if event.state == State.DEAD and not event.has_body:  # type: ignore[attr-defined]
         return _("Its content was deleted after its time, so it can't be replayed.")
     if event.state == State.DEAD:
