@@ -1,6 +1,7 @@
 """The inbox: every event once, in the order of its person, whatever fails."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -132,7 +133,7 @@ def test_several_workers_keep_the_order_and_run_each_event_once(
     def work():
         barrier.wait()
         try:
-            return inbox.drain()
+            return inbox._drain(time.monotonic() + 30)  # as in a process of its own
         finally:
             connection.close()
 
@@ -149,6 +150,33 @@ def test_several_workers_keep_the_order_and_run_each_event_once(
     for number in range(5):
         pks = [pk for subject, pk in seen if subject == f"o{number}"]
         assert pks == sorted(pks)
+
+
+def test_a_process_drains_once_at_a_time_and_looks_again_when_asked(
+    transactional_db, handlers, add
+):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def handle(inbound):
+        inside.set()
+        assert go_on.wait(10)
+
+    handlers.append(("mp.message.text", handle))
+    add("o1")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(drain_and_close)
+        assert inside.wait(10)
+        add("o2")
+        assert inbox.drain() == 0
+        go_on.set()
+        assert running.result() == 2
+
+
+def drain_and_close():
+    try:
+        return inbox.drain()
+    finally:
+        connection.close()
 
 
 def test_a_deadlock_is_run_through_without_counting_a_try(
