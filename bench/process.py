@@ -154,10 +154,13 @@ def _ours(count: int) -> float:
 
     begun = timezone.now()
     InboundEvent.objects.waiting().update(next_at=begun)
-    for _ in range(PROCESSES):
-        ring_now(drain_inbox)
     waiting = InboundEvent.objects.waiting()
-    wait_until(lambda: not waiting.exists(), 300, "every event is worked off")
+
+    def is_over() -> bool:
+        ring_now(drain_inbox)  # as callbacks do while they come in
+        return not waiting.exists()
+
+    wait_until(is_over, 300, "every event is worked off")
     dead = InboundEvent.objects.dead().first()
     if dead is not None:
         raise SystemExit(f"event {dead.pk} ({dead.kind}) failed: {dead.error}")
