@@ -14,6 +14,8 @@ sys.path.insert(0, str(BASE_DIR))
 from privatedomain import assets, translations  # noqa: E402
 from privatedomain.instance import new_secrets  # noqa: E402
 
+# A file's tests stay in one process, and files keep the order of tests/conftest.py.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -58,7 +60,7 @@ def run_all() -> int:
             production(),
         ),
         ("translations", [python, "script/check_translations.py"], {}),
-        ("suite", [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"], {}),
+        ("suite", [python, "-m", "pytest", "-q", *SIDE_BY_SIDE], {}),
     ]
     outcome = []
     for name, command, extra in checks:

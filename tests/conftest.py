@@ -27,6 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
         translations.compile_catalogues()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Forking files first, then those that walk every page, which take longest.
+
+    A fork of a process that has driven a browser inherits its threads' locks and hangs.
+    """
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.get_closest_marker("forks"):
+        return 0
+    return 1 if item.path.parent == Path(__file__).parent else 2
+
+
 @pytest.fixture
 def make_staff(db: None) -> Callable[..., Any]:
     """`make_staff("agent", org_unit=store, username=…)`: someone of a role.

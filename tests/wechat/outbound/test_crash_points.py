@@ -21,7 +21,7 @@ from tests.stack import Stack, wait_until
 from tests.wechat.outbound.conftest import build_app, build_customer, planner
 from tests.wechat.outbound.phone import Sandbox
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.forks, pytest.mark.processes]
 KILLED = -signal.SIGKILL
 
 
