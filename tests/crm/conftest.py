@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -98,14 +98,6 @@ def work_off() -> None:
         yesterday = timezone.now() - timedelta(days=1)
         InboundEvent.objects.filter(state="new").update(next_at=yesterday)
     inbox.drain()
-
-
-@pytest.fixture
-def emptied_timeline(transactional_db: None) -> Iterator[None]:
-    """Django's flush leaves the partitioned table alone, which is not its own."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE crm_event")
 
 
 def _kf(what, rest, subject, at, fields):

@@ -117,7 +117,7 @@ def test_a_text_of_a_known_member_needs_few_queries(
         hear(inbound)
 
 
-@pytest.mark.usefixtures("emptied_timeline")
+@pytest.mark.usefixtures("transactional_db")
 def test_first_events_at_once_from_several_workers_make_one_member():
     world = build_world()
     people, workers = 10, 6

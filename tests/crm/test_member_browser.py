@@ -15,7 +15,7 @@ from tests.crm.conftest import build_world
 
 
 @pytest.mark.browser
-@pytest.mark.usefixtures("emptied_timeline")
+@pytest.mark.usefixtures("transactional_db")
 def test_the_history_is_filtered_and_loaded_further_without_leaving(live_server, page):
     world = build_world()
     person = build_staff("supervisor", org_unit=world.brand)

@@ -112,7 +112,7 @@ def test_apps_above_move_their_rows_in_the_same_transaction(
     assert told == [(kept, gone)]
 
 
-@pytest.mark.usefixtures("emptied_timeline")
+@pytest.mark.usefixtures("transactional_db")
 def test_merging_while_both_write_loses_no_line_and_does_not_lock_up():
     world = build_world()
     deliver_now(world.service, "mp.message.text", "o1", Content="一")

@@ -18,7 +18,7 @@ from staff.accounts import system_staff
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world, deliver_now
 
-pytestmark = pytest.mark.usefixtures("emptied_timeline")
+pytestmark = pytest.mark.usefixtures("transactional_db")
 HANDS = 4
 
 
