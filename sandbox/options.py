@@ -103,7 +103,8 @@ def forget() -> None:
     """Back to the defaults, all of them."""
     global _changed
     Setting.objects.all().delete()
-    _changed = None
+    # Not None: another thread would read the rows this transaction has not yet removed.
+    _changed = {}
 
 
 def _same_shape(default: Any, value: Any) -> bool:

@@ -7,18 +7,20 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
-import os
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "privatedomain.settings")
 from core.crash import crash_point
 crash_point("K3")
 """
+BASE = {
+    "DJANGO_SETTINGS_MODULE": "privatedomain.settings",
+    "PUBLIC_URL": "http://127.0.0.1:8400",
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(**environment: str) -> int:
     return subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=os.environ | {"PUBLIC_URL": "http://127.0.0.1:8400"} | environment,
+        env=os.environ | BASE | environment,
         cwd=ROOT,
         check=False,
     ).returncode
