@@ -9,6 +9,8 @@ class ContentConfig(AppConfig):
     verbose_name = _("Content")
 
     def ready(self) -> None:
-        from content import pages
+        from content import marketing_days, pages
+        from core.registry import builtin_data
 
+        builtin_data.append(marketing_days.load_builtin)
         pages.register()

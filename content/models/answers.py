@@ -1,4 +1,4 @@
-"""What we say. Answers of the account itself stand here; items and slots follow."""
+"""Answers of the account itself: greetings, welcomes and keyword rules."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""What higher apps tell the content: bands of the calendar, uses, and objections.
+
+Filled in AppConfig.ready(), which runs in layer order; nothing here knows who fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from core.registry import Text
+
+if TYPE_CHECKING:
+    from content.models import Item, Slot
+    from staff.models import Staff
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch above the days of the calendar: a campaign's phase, say.
+
+    `start` and `end` are days, both included. `kind` is a word of the app that gave it
+    ("warm_up"); `url` leads to the page behind it, "" when there is none.
+    """
+
+    title: Text
+    start: date
+    end: date
+    url: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Use:
+    """Something that still needs an item or slot, named for the person who is refused."""
+
+    text: Text
+    url: str = ""
+
+
+BandSource = Callable[["Staff", date, date], Iterable[Band]]
+ItemUses = Callable[["Item"], Iterable[Use]]
+SlotGuard = Callable[["Slot", datetime | None], Text | None]
+SlotListener = Callable[..., None]
+
+_bands: list[BandSource] = []
+_uses: list[ItemUses] = []
+_guards: list[SlotGuard] = []
+_listeners: list[SlotListener] = []
+
+
+def bands(source: BandSource) -> BandSource:
+    """Register `source(staff, first, last)`: bands somebody may see of those days."""
+    _bands.append(source)
+    return source
+
+
+def bands_between(staff: Staff, first: date, last: date) -> list[Band]:
+    return [band for source in _bands for band in source(staff, first, last)]
+
+
+def in_use(uses: ItemUses) -> ItemUses:
+    """Register `uses(item)`: what stands in the way of archiving or deleting it."""
+    _uses.append(uses)
+    return uses
+
+
+def uses_of(item: Item) -> list[Use]:
+    return [use for source in _uses for use in source(item)]
+
+
+def may_change_slot(guard: SlotGuard) -> SlotGuard:
+    """Register `guard(slot, publish_at)`: why a planned slot must not move there.
+
+    `publish_at` None: why it must not be cancelled. Asked with the slot locked.
+    """
+    _guards.append(guard)
+    return guard
+
+
+def objection(slot: Slot, publish_at: datetime | None) -> Text | None:
+    for guard in _guards:
+        refusal = guard(slot, publish_at)
+        if refusal:
+            return refusal
+    return None
+
+
+def on_slot_changed(listener: SlotListener) -> SlotListener:
+    """Register `listener(slot, actor=…)`: called in the transaction of a change."""
+    _listeners.append(listener)
+    return listener
+
+
+def tell_slot_changed(slot: Slot, *, actor: Staff) -> None:
+    for listener in _listeners:
+        listener(slot, actor=actor)
