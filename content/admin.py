@@ -66,6 +66,7 @@ class AnswerRuleAdmin(ScopedAdmin):
     list_select_related = ("account",)
     list_before_template = "content/rules_head.html"
     search_fields = ("name", "reply_text")
+    needed_first = ("account",)
     ordering = ("account", "priority", "id")
     form = AnswerRuleForm
     fieldsets = (

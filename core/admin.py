@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.mixins import BaseModelAdminMixin
@@ -137,6 +140,8 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
     checks_class = ScopedAdminChecks
     row_scope: str | None = "visible_to"
     command_search = False
+    # Fields of the form whose choices must exist before the first row can be made.
+    needed_first: tuple[str, ...] = ()
     paginator = OpenPaginator
     show_full_result_count = False
     list_max_show_all = 0
@@ -174,6 +179,30 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
             for name, field in form.base_fields.items():
                 _keep_hidden_value(field, getattr(obj, f"{name}_id", None))
         return form
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, **kwargs: Any
+    ) -> Any:
+        if add:
+            for name in self.needed_first:
+                self._tell_missing(request, context["adminform"].form.fields.get(name))
+        return super().render_change_form(request, context, add=add, **kwargs)
+
+    def _tell_missing(self, request: HttpRequest, field: Any) -> None:
+        """Say what has to be made before this form can be filled in, and where."""
+        if field is None or field.queryset.exists():
+            return
+        opts = field.queryset.model._meta
+        text = _("There is no %(thing)s yet, and this form needs one.")
+        words = text % {"thing": opts.verbose_name}
+        other = self.admin_site._registry.get(field.queryset.model)
+        if other is not None and other.has_add_permission(request):
+            url = reverse(f"admin:{opts.app_label}_{opts.model_name}_add")
+            first = _("Make the first %(thing)s") % {"thing": opts.verbose_name}
+            words = format_html(
+                '{} <a class="underline" href="{}">{}</a>', words, url, first
+            )
+        messages.warning(request, words)
 
     # query string
 

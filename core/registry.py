@@ -6,7 +6,7 @@ who fills it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import Promise
 
 Text = str | Promise
+# (text, address, count or None, tone of core.templatetags.console.status)
+TileLine = tuple[Text, str, int | None, str]
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,14 @@ class HealthCheck:
 class HomeTile:
     """One answer to "what needs me now". `build` returns the lines, each a link.
 
-    `build(request)` gives a list of `(text, url, count, tone)`; an empty list hides the
-    tile. `permission` decides who sees it.
+    `build(request)` gives `(text, url, count, tone)` per line, a count of None shows none;
+    an empty list hides the tile. `permission` decides who sees it.
     """
 
     name: str
     title: Text
     permission: str
-    build: Callable[[HttpRequest], list[tuple[Text, str, int, str]]]
+    build: Callable[[HttpRequest], Sequence[TileLine]]
     order: int = 100
 
 

@@ -21,6 +21,7 @@ class PrivatedomainConfig(AppConfig):
             api_page,
             audit_labels,
             checks,
+            first_steps,
             health,
             health_page,
             heartbeats,
@@ -32,6 +33,7 @@ class PrivatedomainConfig(AppConfig):
         health.register()
         heartbeats.register()
         health_page.register()
+        first_steps.register()
         pages.register()
         holding.register()
         api_page.register()

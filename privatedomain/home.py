@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.pages import console_page
-from core.registry import HomeTile, Text, home_tiles
+from core.registry import HomeTile, Text, TileLine, home_tiles
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Tile:
     title: Text
-    lines: list[tuple[Text, str, int, str]]
+    lines: list[TileLine]
     is_broken: bool = False
 
 

@@ -27,6 +27,7 @@ class QueueAdmin(ScopedAdmin):
     autocomplete_fields: list[str] = []
     filter_horizontal = ["agents"]
     fields = ["name", "account", "is_default", "is_active", "agents"]
+    needed_first = ("account",)
 
 
 @admin.register(AgentState)

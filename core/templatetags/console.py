@@ -50,6 +50,8 @@ FIGURE_NAMES = {
 
 SHAPES = {
     "good": "●",
+    "done": "✓",
+    "next": "→",
     "part": "◐",
     "idle": "○",
     "bad": "✕",
@@ -96,7 +98,7 @@ def figure_name(name: str) -> str:
 
 @register.simple_tag
 def status(tone: str, text: Any) -> SafeString:
-    """A state by shape and colour; `tone` is good, part, idle, bad or unknown."""
+    """A state by shape and colour; `tone` is a key of SHAPES."""
     return format_html(
         '<span class="pd-status pd-status-{}"><span aria-hidden="true">{}</span> {}</span>',
         tone,

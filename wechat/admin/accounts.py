@@ -105,6 +105,7 @@ class AccountAdmin(ScopedAdmin):
         ),
     ]
     autocomplete_fields = ["charter_owner"]
+    needed_first = ("org_unit",)
     inlines = [AppInline, VerifyFileInline]
     change_form_outer_before_template = "wechat/account_panel.html"
     actions = None
