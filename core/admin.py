@@ -90,6 +90,8 @@ class ScopedRelations(BaseModelAdminMixin):
     def formfield_for_dbfield(
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if isinstance(db_field, models.URLField):
+            kwargs.setdefault("assume_scheme", "https")  # what Django 6 does by itself
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None:
             _scope_field(field, request.user)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,9 @@ from tests.stack import BASE_DIR, Stack, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
-ROUNDS = 4
+# What is promised, and how often a machine that others use may steal a second of it.
+PAGE_SECONDS, PHONE_SECONDS = 1, 2
+EXCHANGES = 3
 SHOTS = Path(BASE_DIR) / "docs" / "screenshots"
 
 
@@ -159,39 +160,34 @@ def test_a_customer_writes_and_a_person_answers(
     expect(seat.page.locator(".ws-lines")).to_contain_text("10:00–22:00")
 
     seat.page.evaluate(NOTE_ARRIVALS)
-    for attempt in range(ROUNDS):
-        heard, reached = measure(seat, phone, attempt)
-        slow = slowness()
-        if statistics.median(heard) <= slow and statistics.median(reached) <= 2 * slow:
+    exchanges = []
+    for number in range(EXCHANGES):
+        exchanges.append(measure(seat, phone, number))
+        if is_in_time(*exchanges[-1]):
             break
-    record_property("phone_to_page_seconds", [round(s, 2) for s in heard])
-    record_property("answer_to_phone_seconds", [round(s, 2) for s in reached])
-    assert statistics.median(heard) <= slow, (heard, slow)
-    assert statistics.median(reached) <= 2 * slow, (reached, slow)
+    record_property("phone_to_page_and_back", exchanges)
+    assert is_in_time(*exchanges[-1]), exchanges
     last = seat.page.locator(".ws-out:not(.ws-auto)").last
     expect(last).to_have_class(re.compile("ws-tone-sent"))
 
 
-def slowness() -> float:
-    """1 on a machine that has this to do; more when others queue for its cores."""
-    return max(1.0, os.getloadavg()[0] / (4 * (os.cpu_count() or 1)))
+def is_in_time(heard: float, reached: float) -> bool:
+    return heard <= PAGE_SECONDS and reached <= PHONE_SECONDS
 
 
-def measure(seat: Seat, phone: Phone, attempt: int) -> tuple[list[float], list[float]]:
-    """Seconds from phone to page and from the answer to the phone, five times each."""
-    heard, reached = [], []
-    for number in range(attempt * 5, attempt * 5 + 5):
-        question = f"第{number}个问题：面霜能退吗？"
-        asked_at = time.time()
-        phone.say(question)
-        until_shown(seat.page, question)
-        shown_at = seat.page.evaluate("text => window.arrivals[text]", question)
-        heard.append(shown_at - asked_at)
-        start = time.monotonic()
-        seat.answer(f"第{number}个回答：可以的，请发订单号 😊")
-        phone.wait_for(f"第{number}个回答")
-        reached.append(time.monotonic() - start)
-    return heard, reached
+def measure(seat: Seat, phone: Phone, number: int) -> tuple[float, float]:
+    """Seconds from the phone to the page, and from the answer to the phone."""
+    question = f"第{number}个问题：面霜能退吗？"
+    asked_at = time.time()
+    phone.say(question)
+    until_shown(seat.page, question)
+    shown_at = seat.page.evaluate("text => window.arrivals[text]", question)
+    answer = f"第{number}个回答：可以的，请发订单号 😊"
+    seat.page.locator("[data-text]").fill(answer)
+    sent_at = seat.page.evaluate("Date.now() / 1000")
+    seat.page.keyboard.press("Enter")
+    phone.wait_for(answer)
+    return round(shown_at - asked_at, 2), round(time.time() - sent_at, 2)
 
 
 def test_the_story_in_pictures(place: Place, sit: Any) -> None:

@@ -25,10 +25,11 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Account
+        # The page adds the address, whose field core.admin makes.
         fields = [
             *("name", "slug", "kind", "role", "org_unit", "original_id"),
             *("charter_value", "charter_audience", "charter_goal", "charter_owner"),
-            *("is_sandbox", "api_base_url"),
+            "is_sandbox",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
