@@ -1,0 +1,28 @@
+"""What we plan, to whom it was said, and what came back."""
+
+from campaigns.models.plan import (
+    Campaign,
+    CampaignTemplate,
+    GateItem,
+    Phase,
+    Task,
+    TemplateTask,
+)
+from campaigns.models.returns import LinkClick, Recap, Response, TrackedLink
+from campaigns.models.touches import Recipient, Touch, TouchTally
+
+__all__ = [
+    "Campaign",
+    "CampaignTemplate",
+    "GateItem",
+    "LinkClick",
+    "Phase",
+    "Recap",
+    "Recipient",
+    "Response",
+    "Task",
+    "TemplateTask",
+    "Touch",
+    "TouchTally",
+    "TrackedLink",
+]
