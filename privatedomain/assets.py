@@ -19,7 +19,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 SOURCE = BASE_DIR / "styles" / "console.css"
 STYLESHEET = BASE_DIR / "static" / "build" / "console.css"
 MIN_NODE = 20
-OUR_APPS = ("core", "staff", "wechat", "content", "crm", "service", "privatedomain")
+OUR_APPS = (
+    *("core", "staff", "wechat", "content", "crm"),
+    *("campaigns", "service", "reports", "privatedomain"),
+)
 
 
 class BuildError(RuntimeError):

@@ -92,7 +92,9 @@ INSTALLED_APPS = [
     "wechat",
     "content",
     "crm",
+    "campaigns",
     "service",
+    "reports",
     # After ours: a word both translate reads as we say it ("Name").
     "axes",
     "channels",

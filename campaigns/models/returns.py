@@ -126,7 +126,9 @@ class Response(models.Model):
         verbose_name_plural = _("responses")
         ordering = ["-at", "-id"]
         indexes = [
-            models.Index(fields=["touch", "kind", "-at"], name="campaigns_response_kind")
+            models.Index(
+                fields=["touch", "kind", "-at"], name="campaigns_response_kind"
+            )
         ]
 
     def __str__(self) -> str:

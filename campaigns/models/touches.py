@@ -229,7 +229,9 @@ class Recipient(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["touch", "state", "id"], name="campaigns_recipient_state"),
+            models.Index(
+                fields=["touch", "state", "id"], name="campaigns_recipient_state"
+            ),
             models.Index(
                 fields=["member", "-contacted_at"],
                 condition=models.Q(contacted_at__isnull=False),
@@ -257,9 +259,7 @@ class TouchTally(models.Model):
     touch = models.ForeignKey(
         Touch, on_delete=models.CASCADE, related_name="tallies", verbose_name=_("touch")
     )
-    state = models.CharField(
-        _("state"), max_length=8, choices=Recipient.State.choices
-    )
+    state = models.CharField(_("state"), max_length=8, choices=Recipient.State.choices)
     reason = models.CharField(_("reason"), max_length=24, blank=True)
     delta = models.IntegerField(_("change"))
 
