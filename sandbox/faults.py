@@ -54,6 +54,14 @@ REFUSALS = {
         "ip": (60020, "not allow to access from your ip"),
     },
 }
+MASS_SENDS = ("/message/mass/send", "/message/mass/sendall")
+
+
+def refusal(platform: str, path: str, name: str) -> tuple[int, str]:
+    """Code and words of a refusing fault on this call."""
+    if name == "quota" and path.endswith(MASS_SENDS):
+        return 45028, "has no masssend quota"
+    return REFUSALS[platform][name]
 
 
 @dataclass(frozen=True)

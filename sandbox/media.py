@@ -4,6 +4,7 @@ import mimetypes
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Q
 
 from sandbox import clock, ids, options
 from sandbox.models import Account, Media
@@ -25,7 +26,13 @@ def image_type(content: bytes) -> str | None:
 
 
 def store(
-    account: Account, kind: str, filename: str, content_type: str, content: bytes
+    account: Account,
+    kind: str,
+    filename: str,
+    content_type: str,
+    content: bytes,
+    *,
+    is_permanent: bool = False,
 ) -> Media:
     media_id = ids.random_letters(64)
     folder = Path(settings.MEDIA_DIR)
@@ -39,6 +46,7 @@ def store(
         content_type=content_type,
         size=len(content),
         created_at=clock.now(),
+        is_permanent=is_permanent,
     )
 
 
@@ -47,11 +55,11 @@ def content_of(media: Media) -> bytes:
 
 
 def usable(account: Account, media_id: str) -> Media | None:
-    """The file, unless unknown, another account's, or past its three days."""
+    """The file, unless unknown, another account's, or past its three days; permanent
+    ones have no end."""
     lifetime = float(options.get("media_lifetime_seconds"))
-    return Media.objects.filter(
-        pk=media_id, account=account, created_at__gt=clock.now() - lifetime
-    ).first()
+    is_alive = Q(is_permanent=True) | Q(created_at__gt=clock.now() - lifetime)
+    return Media.objects.filter(is_alive, pk=media_id, account=account).first()
 
 
 def public_url(media: Media) -> str:

@@ -45,6 +45,12 @@ class Account(models.Model):
     menu: Any = models.JSONField(null=True)
     failed_in_a_row = models.IntegerField(default=0)
     silent_until = models.FloatField(default=0)
+    mass_speed = models.IntegerField(default=0)
+    # API mass-send protection: an administrator confirms each mass send.
+    mass_needs_admin = models.BooleanField(default=False)
+    # The finish event goes out before the call that sent is answered.
+    mass_finishes_first = models.BooleanField(default=False)
+    web_domains: Any = models.JSONField(default=list)
 
     @property
     def is_wecom(self) -> bool:
@@ -80,6 +86,9 @@ class Follow(models.Model):
     qr_scene_str = models.CharField(max_length=64, blank=True)
     remark = models.CharField(max_length=30, blank=True)
     tag_ids: Any = models.JSONField(default=list)
+    # Mass messages received in the calendar month ``mass_month`` (yyyy-mm, Beijing).
+    mass_month = models.CharField(max_length=7, blank=True)
+    mass_used = models.IntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -228,9 +237,104 @@ class Message(models.Model):
     text = models.TextField(blank=True)
     extra: Any = models.JSONField(default=dict)
     at = models.FloatField()
+    # What a mass message says stands once, in its row.
+    mass = models.ForeignKey("Mass", models.CASCADE, null=True, db_index=False)
 
     class Meta:
         indexes = [models.Index(fields=["person", "address", "id"], name="screen")]
+
+    @property
+    def words(self) -> str:
+        return self.mass.text if self.mass else self.text
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the line shows besides its text."""
+        if self.mass is None:
+            return dict(self.extra)
+        return {**self.mass.extra, "mass": self.mass.pk}
+
+
+class Mass(models.Model):
+    """One mass send; the id is the platform's ``msg_id``."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"  # for the administrator
+        SENDING = "sending"
+        DONE = "done"
+        FAILED = "failed"
+
+    account = models.ForeignKey(Account, models.CASCADE)
+    is_to_all = models.BooleanField(default=False)
+    tag_id = models.IntegerField(null=True)
+    type = models.CharField(max_length=20)
+    text = models.TextField(blank=True)
+    extra: Any = models.JSONField(default=dict)
+    draft_id = models.CharField(max_length=80, blank=True)
+    clientmsgid = models.CharField(max_length=80)
+    created_at = models.FloatField()
+    started_at = models.FloatField(null=True)
+    finished_at = models.FloatField(null=True)
+    state = models.CharField(max_length=10, choices=State.choices)
+    status = models.CharField(max_length=40, blank=True)
+    is_deleted = models.BooleanField(default=False)
+    per_minute = models.IntegerField()
+    total = models.IntegerField()
+    # How many of ``total`` were looked at, and up to which follower of a tag.
+    done = models.IntegerField(default=0)
+    newest_follow = models.BigIntegerField(default=0)
+    sent = models.IntegerField(default=0)
+    finish_push = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["state"],
+                condition=models.Q(state__in=["waiting", "sending"]),
+                name="unfinished_mass",
+            ),
+            models.Index(fields=["account", "clientmsgid"], name="mass_client_id"),
+        ]
+
+
+class MassList(models.Model):
+    """The openids of ``touser`` as a JSON text; none when it went to all or a tag."""
+
+    mass = models.OneToOneField(Mass, models.CASCADE, primary_key=True)
+    openids = models.TextField()
+
+
+class Draft(models.Model):
+    media_id = models.CharField(max_length=80, primary_key=True)
+    account = models.ForeignKey(Account, models.CASCADE)
+    articles: Any = models.JSONField()
+    created_at = models.FloatField()
+    updated_at = models.FloatField()
+
+
+class Article(models.Model):
+    """The page of one article, made when its draft was first sent as it stands."""
+
+    sn = models.CharField(max_length=40, primary_key=True)
+    account = models.ForeignKey(Account, models.CASCADE)
+    draft_id = models.CharField(max_length=80)
+    position = models.IntegerField()
+    body: Any = models.JSONField()
+    published_at = models.FloatField()
+    is_deleted = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["draft_id", "position"], name="article_page")]
+
+
+class WebCode(models.Model):
+    """A code of web authorisation: five minutes, one use."""
+
+    code = models.CharField(max_length=40, primary_key=True)
+    follow = models.ForeignKey(Follow, models.CASCADE)
+    scope = models.CharField(max_length=20)
+    created_at = models.FloatField()
+    is_used = models.BooleanField(default=False)
 
 
 class Media(models.Model):
@@ -241,6 +345,7 @@ class Media(models.Model):
     content_type = models.CharField(max_length=80)
     size = models.IntegerField()
     created_at = models.FloatField()
+    is_permanent = models.BooleanField(default=False)
 
 
 class MpTag(models.Model):

@@ -34,6 +34,22 @@ DEFAULTS: dict[str, Any] = {
     "allow_scan": [3, 60],
     "mp_text_bytes": 2048,
     "media_lifetime_seconds": 259200,
+    # Mass sends
+    "mass_per_user_month": 4,
+    "mass_sends_per_day": 100,
+    "mass_daily_subscription": 1,
+    "mass_to_all_per_day": 1,
+    "mass_to_all_per_month": 4,
+    "mass_clientmsgid_bytes": 64,
+    "mass_clientmsgid_seconds": 86400,
+    "mass_retry_seconds": 60,
+    "mass_admin_seconds": 1800,
+    # People a minute at the speeds 0 to 4
+    "mass_people_per_minute": [800000, 600000, 450000, 300000, 100000],
+    # Between the last delivery and the finish event
+    "mass_finish_seconds": 0.5,
+    # Web authorisation
+    "web_code_seconds": 300,
     # WeCom
     "welcome_seconds": 20,
     "welcome_text_bytes": 4000,
@@ -64,7 +80,13 @@ DEFAULTS: dict[str, Any] = {
         "/cgi-bin/user/info/batchget": 5000000,
         "/cgi-bin/media/upload": 100000,
         "/cgi-bin/media/get": 200000,
+        "/cgi-bin/message/mass/preview": 100,
         "/cgi-bin/qrcode/create": 100000,
+    },
+    # Calls a minute of one official account
+    "minutely": {
+        "/cgi-bin/message/mass/send": 60,
+        "/cgi-bin/message/mass/sendall": 60,
     },
     "clear_quota_per_month": 10,
 }

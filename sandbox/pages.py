@@ -76,15 +76,17 @@ def state(request: HttpRequest) -> HttpResponse:
 
 
 def _messages(person: Person, address: str, after: int) -> list[dict[str, Any]]:
-    rows = Message.objects.filter(person=person, address=address, pk__gt=after)
+    rows = Message.objects.filter(
+        person=person, address=address, pk__gt=after
+    ).select_related("mass")
     return [
         {
             "id": row.pk,
             "at": row.at,
             "sender": row.sender,
             "type": row.type,
-            "text": row.text,
-            "extra": row.extra,
+            "text": row.words,
+            "extra": row.details,
         }
         for row in reversed(rows.order_by("-pk")[:300])
     ]

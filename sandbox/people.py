@@ -36,6 +36,42 @@ def create(name: str, person_id: str = "") -> Person:
     return person
 
 
+def create_many(account: Account, count: int, name: str) -> list[str]:
+    """People who follow the account since yesterday; their openids."""
+    first = Person.objects.count() + 1
+    made = clock.now() - 86400
+    persons, follows = [], []
+    others = Account.objects.exclude(kind=Account.Kind.WECOM)
+    for number in range(first, first + count):
+        person_id = "m" + ids.random_letters(11).lower()
+        # A moment apart, so that lists by time need no sorting of equals.
+        at = made + (number - first) / 1e6
+        persons.append(
+            Person(
+                id=person_id,
+                name=f"{name}{number:04d}",
+                unionid=ids.unionid(person_id),
+                external_userid=ids.external_userid(person_id),
+                created_at=at,
+                touched_at=at,
+            )
+        )
+        for other in others:
+            follow = Follow(
+                person_id=person_id,
+                account=other,
+                openid=ids.openid(other.openid_prefix, person_id),
+            )
+            if other.pk == account.pk:
+                follow.subscribed = True
+                follow.subscribe_time = int(made)
+                follow.subscribe_scene = "ADD_SCENE_SEARCH"
+            follows.append(follow)
+    Person.objects.bulk_create(persons)
+    Follow.objects.bulk_create(follows)
+    return [one.openid for one in follows if one.account_id == account.pk]
+
+
 def touch(person: Person) -> None:
     """Move the person to the top of the list of the phone page."""
     person.touched_at = clock.now()

@@ -39,6 +39,8 @@ def queue(
     fields: Mapping[str, Any] | str,
     person: Person | None = None,
     openid: str = "",
+    *,
+    after_seconds: float = 0,
 ) -> list[int]:
     """Commit the callback and the duplicates asked for; returns the push ids."""
     body = fields if isinstance(fields, str) else bodies.xml(fields)
@@ -52,7 +54,7 @@ def queue(
             body=body,
             copy_of=ids[0] if ids else None,
             created_at=clock.now(),
-            due_real_at=_due(),
+            due_real_at=_due() + after_seconds,
         )
         ids.append(row.pk)
     transaction.on_commit(engine.wake)

@@ -2,7 +2,7 @@ from django.urls import path, re_path
 
 from sandbox import pages
 from sandbox.api.gateway import api
-from sandbox.control import accounts, people, plane
+from sandbox.control import accounts, masses, people, plane
 
 urlpatterns = [
     path("healthz", pages.healthz),
@@ -12,12 +12,18 @@ urlpatterns = [
     path("control/accounts/<str:slug>/verify", accounts.verification),
     path("control/accounts/<str:slug>/deliver", accounts.delivery),
     path("control/people", people.collection),
+    path("control/people/bulk", people.bulk_view),
     path("control/people/<str:person_id>", people.member),
     path("control/people/<str:person_id>/screen", people.screen_view),
     *[
         path(f"control/people/<str:person_id>/{name}", view)
         for name, view in people.deeds.items()
     ],
+    path("control/mass", masses.collection),
+    path("control/mass/<int:msg_id>", masses.member),
+    path("control/mass/<int:msg_id>/confirm", masses.confirmation),
+    path("control/mass/<int:msg_id>/refuse", masses.refusal),
+    path("control/deliveries", masses.deliveries_view),
     path("control/calls", plane.calls_view),
     path("control/pushes", plane.pushes_view),
     path("control/push", plane.push_view),

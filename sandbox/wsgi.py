@@ -14,9 +14,11 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "sandbox.settings"
 
 application = get_wsgi_application()
 
-from sandbox.pushing import engine  # noqa: E402  (needs the app registry)
+# They need the app registry.
+from sandbox import mass_engine, pushing  # noqa: E402
 
-engine.start()
+pushing.engine.start()
+mass_engine.engine.start()
 
 
 def _die_with(parent: int) -> None:

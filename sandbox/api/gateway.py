@@ -12,6 +12,8 @@ from django.utils.http import content_disposition_header
 
 from sandbox import clock, faults, ids, models, world
 from sandbox.api import (  # noqa: F401  (each module registers its calls)
+    mp_drafts,
+    mp_masses,
     mp_menus,
     mp_messages,
     mp_tags,
@@ -47,6 +49,8 @@ def api(request: HttpRequest, path: str, prefix: str = "") -> HttpResponseBase:
         return _stopped(call, struck)
     answer, status = _answer(call)
     _record(call, answer, status, struck)
+    for wait in call.before_answer:
+        wait()
     try:
         if struck is not None and struck.seconds:
             time.sleep(struck.seconds)
@@ -144,7 +148,7 @@ def _stopped(call: Call, struck: Struck) -> HttpResponseBase:
     if struck.name == "cut":
         _record(call, None, 200, struck)
         return _cut(b'{"errcode":0,"errmsg":"ok"}', "application/json")
-    errcode, errmsg = faults.REFUSALS[call.platform][struck.name]
+    errcode, errmsg = faults.refusal(call.platform, call.path, struck.name)
     answer = _refused(call, errcode, errmsg)
     _record(call, answer, 200, struck)
     return _response(call, answer)

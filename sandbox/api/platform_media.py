@@ -15,9 +15,12 @@ LIMITS = {
 }
 
 
-def _upload(call: Call) -> Media:
-    kind = call.query.get("type", "")
-    limit = LIMITS[call.platform].get(kind)
+def file_of(
+    call: Call, *, kind: str = "", most_megabytes: int = 0
+) -> tuple[str, str, str, bytes]:
+    """Kind, name, content type and content of the uploaded file, all checked."""
+    kind = kind or call.query.get("type", "")
+    limit = most_megabytes or LIMITS[call.platform].get(kind)
     if limit is None:
         raise Refusal(40004, "invalid media type")
     file = call.files.get("media") or next(iter(call.files.values()), None)
@@ -34,7 +37,11 @@ def _upload(call: Call) -> Media:
         if found is None:
             raise Refusal(40005, "invalid file type")
         content_type = found
-    return media.store(call.account, kind, file.name or "file", content_type, content)
+    return kind, file.name or "file", content_type, content
+
+
+def _upload(call: Call) -> Media:
+    return media.store(call.account, *file_of(call))
 
 
 @endpoint(MP, "POST", "media/upload")

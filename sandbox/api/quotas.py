@@ -39,7 +39,20 @@ def count(account: Account, path: str) -> None:
         day = period("%Y-%m-%d")
         if limit is not None and used(account, path, day) >= limit:
             raise Refusal(45009, "reach max api daily quota limit")
+        _count_minute(account, path)
         use(account, path, day)
+
+
+def _count_minute(account: Account, path: str) -> None:
+    limit = options.get("minutely").get(path)
+    if limit is None:
+        return
+    minute = period("%Y-%m-%dT%H:%M")
+    if used(account, path, minute) >= limit:
+        raise Refusal(
+            45011, "api minute-quota reach limit, must slower, retry next minute"
+        )
+    use(account, path, minute)
 
 
 def _count_wecom(account: Account, path: str) -> None:

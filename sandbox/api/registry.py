@@ -43,6 +43,8 @@ class Call:
     files: "dict[str, UploadedFile[Any]]"
     remote: str
     account: Account = field(init=False)
+    # Run before the answer goes out, when everything is committed.
+    before_answer: list[Callable[[], None]] = field(default_factory=list)
     # Run when the answer has gone out, however long that took.
     on_answered: list[Callable[[], None]] = field(default_factory=list)
 
@@ -114,12 +116,17 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
 
 
 def endpoint(
-    platform: str, method: str, path: str, *, needs_token: bool = True
+    platform: str,
+    method: str,
+    path: str,
+    *,
+    needs_token: bool = True,
+    root: str = "/cgi-bin/",
 ) -> Callable[[Handler], Handler]:
     """Register the handler; ``method`` is GET, POST or ANY."""
 
     def register(handler: Handler) -> Handler:
-        key = (platform, "/cgi-bin/" + path)
+        key = (platform, root + path)
         ENDPOINTS[key] = Endpoint(method, handler, needs_token)
         return handler
 

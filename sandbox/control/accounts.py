@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from sandbox import callbacks, pushing
-from sandbox.control.door import bad, body_of, door, missing, text_of
+from sandbox.control.door import bad, body_of, door, flag_of, missing, text_of
 from sandbox.models import Account, Colleague, KfAccount
 
 
@@ -32,6 +32,10 @@ def described(account: Account) -> dict[str, Any]:
         "mode": account.mode,
         "callback_url": callbacks.callback_url(account),
         "menu": account.menu,
+        "mass_speed": account.mass_speed,
+        "mass_needs_admin": account.mass_needs_admin,
+        "mass_finishes_first": account.mass_finishes_first,
+        "web_domains": account.web_domains,
         "colleagues": [],
         "kf_accounts": [],
     }
@@ -58,7 +62,8 @@ def show(request: HttpRequest, slug: str) -> dict[str, Any]:
 
 
 def change(request: HttpRequest, slug: str) -> dict[str, Any]:
-    """``{mode?, callback_url?, token?, aes_key?, secret?}``; "" resets the URL."""
+    """``{mode?, callback_url?, token?, aes_key?, secret?, mass_needs_admin?,
+    mass_finishes_first?, web_domains?}``; "" resets the URL."""
     account, body = find(slug), body_of(request)
     if "mode" in body:
         _set_mode(account, body["mode"])
@@ -74,8 +79,24 @@ def change(request: HttpRequest, slug: str) -> dict[str, Any]:
     for name in ("token", "secret"):
         if name in body:
             setattr(account, name, text_of(body, name, longest=64))
+    for name in ("mass_needs_admin", "mass_finishes_first"):
+        setattr(account, name, flag_of(body, name, getattr(account, name)))
+    if "web_domains" in body:
+        account.web_domains = _domains(body["web_domains"])
     account.save()
     return described(account)
+
+
+def _domains(given: Any) -> list[str]:
+    """Host names as the platform's form takes them: no scheme, no path, and for
+    machines like this one a port."""
+    is_list = isinstance(given, list) and len(given) <= 10
+    if not is_list or not all(isinstance(one, str) for one in given):
+        raise bad("web_domains must be a list of at most 10 host names")
+    names = [one.strip().lower() for one in given]
+    if not all(re.fullmatch(r"[a-z0-9.\-]+(:\d+)?", one) for one in names):
+        raise bad("web_domains must be host names without scheme and path")
+    return names
 
 
 def _set_mode(account: Account, mode: Any) -> None:

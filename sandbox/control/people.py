@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from sandbox import contacts, kf, media, people
+from sandbox import contacts, kf, masses, media, people
 from sandbox.control.door import (
     answer,
     bad,
@@ -28,6 +28,8 @@ from sandbox.models import (
     Message,
     Person,
 )
+
+MANY = 20_000
 
 
 def find(person_id: str) -> Person:
@@ -106,6 +108,7 @@ def _follow_body(follow: Follow) -> dict[str, Any]:
         "scene": follow.qr_scene_str or (str(follow.qr_scene or "")),
         "tag_ids": follow.tag_ids,
         "remark": follow.remark,
+        "mass_this_month": masses.received_this_month(follow),
     }
 
 
@@ -143,6 +146,22 @@ def add_person(request: HttpRequest) -> HttpResponse:
     if not name:
         raise bad("name must not be blank")
     return answer(described([people.create(name)])[0])
+
+
+def add_many(request: HttpRequest) -> dict[str, Any]:
+    """``{count, account, name?}``: people who follow the account, without an event.
+
+    They follow since a day ago and have written to nobody: 20,000 at most in a call.
+    """
+    body = body_of(request)
+    count = int(number_of(body, "count", least=1, most=MANY))
+    name = text_of(body, "name", longest=40, default="会员")
+    slug = text_of(body, "account", longest=64)
+    account = Account.objects.filter(pk=slug).exclude(kind="wecom").first()
+    if account is None:
+        raise missing(f"no official account {slug!r}")
+    openids = people.create_many(account, count, name)
+    return {"ok": True, "count": len(openids), "openids": openids}
 
 
 def show(request: HttpRequest, person_id: str) -> dict[str, Any]:
@@ -301,7 +320,7 @@ def servicer(request: HttpRequest, person_id: str) -> dict[str, Any]:
 
 def screen(request: HttpRequest, person_id: str) -> list[dict[str, Any]]:
     """``?account=&events=1&after=<id>``: the chat, oldest first."""
-    rows = Message.objects.filter(person=find(person_id))
+    rows = Message.objects.filter(person=find(person_id)).select_related("mass")
     if request.GET.get("account"):
         rows = rows.filter(address=request.GET["account"])
     if request.GET.get("events") != "1":
@@ -317,14 +336,15 @@ def screen(request: HttpRequest, person_id: str) -> list[dict[str, Any]]:
             "account": row.address,
             "sender": row.sender,
             "type": row.type,
-            "text": row.text,
-            **row.extra,
+            "text": row.words,
+            **row.details,
         }
         for row in reversed(newest)
     ]
 
 
 collection = door(GET=index, POST=add_person)
+bulk_view = door(POST=add_many)
 member = door(GET=show)
 screen_view = door(GET=screen)
 DEEDS = {

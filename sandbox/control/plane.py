@@ -241,10 +241,11 @@ def show_limits(request: HttpRequest) -> dict[str, Any]:
 
 
 def set_limits(request: HttpRequest) -> dict[str, Any]:
-    """Any of the settings of ``GET /control/limits``; ``daily`` is merged."""
+    """Any of the settings of ``GET /control/limits``; ``daily`` and ``minutely`` are
+    merged."""
     for key, value in body_of(request).items():
-        if key == "daily" and isinstance(value, dict):
-            value = {**options.get("daily"), **value}
+        if key in ("daily", "minutely") and isinstance(value, dict):
+            value = {**options.get(key), **value}
         try:
             options.put(key, value)
         except KeyError as error:

@@ -179,6 +179,10 @@ class World:
         body = {"touser": openid, "msgtype": "text", "text": {"content": text}}
         return self.mp("message/custom/send", body, **more)
 
+    def many(self, count: int, slug: str = "lin-service") -> list[str]:
+        """Openids of people who follow the account since yesterday."""
+        return self.post("people/bulk", count=count, account=slug)["openids"]
+
     def upload(self, content: bytes, *, home: str = "mp", kind: str = "image") -> Any:
         slug = "lin-corp" if home == "qy" else "lin-service"
         return self.call(
