@@ -15,8 +15,10 @@ from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.mixins import BaseModelAdminMixin
@@ -171,6 +173,18 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
     ) -> HttpResponse:
         raise Http404
 
+    def heading(self, obj: models.Model) -> str:
+        """How the row is called in the crumbs and the title of its page."""
+        return str(obj)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        # The rows are the title, not "Select … to change".
+        title = getattr(self, "nav_title", self.opts.verbose_name_plural)
+        extra = {"title": capfirst(str(title)), **(extra_context or {})}
+        return super().changelist_view(request, extra)  # type: ignore[no-any-return]
+
     # forms
 
     def get_form(
@@ -185,6 +199,13 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, add: bool = False, **kwargs: Any
     ) -> Any:
+        obj = kwargs.get("obj") or context.get("original")
+        if obj is not None:
+            # "Order 7 | Orders" instead of "7 | View order".
+            context |= {
+                "title": capfirst(str(self.opts.verbose_name)),
+                "subtitle": self.heading(obj),
+            }
         if add:
             for name in self.needed_first:
                 self._tell_missing(request, context["adminform"].form.fields.get(name))

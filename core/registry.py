@@ -89,6 +89,10 @@ site_urls: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
 periodic_tasks: list[PeriodicTask] = []
 # What an action of the trail is called ("crm.member.revealed" → "Phone revealed").
 audit_labels: dict[str, Text] = {}
+# What an automatic writer is called where a page says who did it ("crm.purge").
+writer_labels: dict[str, Text] = {}
+# What a value under a key of the trail is called ({"purpose": {"marketing": …}}).
+audit_values: dict[str, dict[str, Text]] = {}
 # Run by `sync_builtin_data` after every migration; each must be safe to repeat.
 builtin_data: list[Callable[[], None]] = []
 # Called with the Staff when someone is deactivated, in the same transaction.

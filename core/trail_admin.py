@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import Model
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -23,10 +25,18 @@ class AuditEntryAdmin(ReadOnly, ScopedAdmin):
     search_help_text = _("Action, or the number of the row")
     list_select_related = ["actor"]
     fields = [
-        *("at", "actor", "action", "target_type", "target_id", "target_label"),
-        *("before", "after", "reason"),
+        *("exact_time", "actor", "what", "target", "change", "reason"),
+        *("action", "target_type", "target_id"),
     ]
+    readonly_fields = ["exact_time", "what", "target", "change"]
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        return f"{audit_action(obj.action)} #{obj.pk}"  # type: ignore[attr-defined]
+
+    @admin.display(description=_("When"))
+    def exact_time(self, obj: AuditEntry) -> str:
+        return f"{timezone.localtime(obj.at):%F %T}"
 
     @admin.display(description=_("When"), ordering="id")
     def when(self, obj: AuditEntry) -> str:

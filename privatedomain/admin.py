@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import (
@@ -22,6 +23,8 @@ from django_celery_beat.models import (
 from core import audit
 from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import moment
+from privatedomain import task_labels
+from privatedomain.role_rights import rights_in_words
 from staff import roles
 
 for model in (
@@ -56,14 +59,23 @@ def _is_administrator(request: HttpRequest) -> bool:
     return request.user.is_active and bool(getattr(request.user, "is_superuser", False))
 
 
+def _attempt(obj: Any) -> str:
+    return f"{obj.username} · {moment(obj.attempt_time)}"
+
+
 @admin.register(Group)
 class RoleAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
     """The roles, as staff/roles.py writes them."""
 
     nav_title = gettext_lazy("Roles")
     list_display = ["role", "people", "permission_count"]
-    fields = ["name", "permissions"]
+    fields = ["role", "rights"]
+    readonly_fields = ["role", "rights"]
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        assert isinstance(obj, Group)
+        return roles.role_label(obj.name)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         rows = super().get_queryset(request)
@@ -81,6 +93,11 @@ class RoleAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
         return int(obj.person_count)
 
     @admin.display(description=gettext_lazy("Permissions"))
+    def rights(self, obj: Group) -> SafeString:
+        """One line per kind of row: what may be done with it."""
+        return rights_in_words(obj)
+
+    @admin.display(description=gettext_lazy("Permissions"))
     def permission_count(self, obj: Any) -> int:
         return int(obj.right_count)
 
@@ -89,13 +106,25 @@ class RoleAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
 class PeriodicTaskAdmin(AdministratorsOnly, ScopedAdmin):
     """What beat rings and how often; the tasks themselves are code."""
 
-    list_display = ["name", "interval", "enabled", "last_ring", "total_run_count"]
+    list_display = ["named", "interval", "enabled", "last_ring", "total_run_count"]
     list_filter = ["enabled"]
     search_fields = ["name"]
     list_select_related = ["interval"]
-    fields = ["name", "task", "interval", "enabled", "queue", "last_run_at"]
-    readonly_fields = ["name", "task", "queue", "last_run_at"]
+    fields = ["named", "code", "interval", "enabled", "queue", "last_run_at"]
+    readonly_fields = ["named", "code", "queue", "last_run_at"]
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        assert isinstance(obj, PeriodicTask)
+        return self.named(obj)
+
+    @admin.display(description=gettext_lazy("Task"), ordering="name")
+    def named(self, obj: PeriodicTask) -> str:
+        return str(task_labels.LABELS.get(obj.name, obj.name))
+
+    @admin.display(description=gettext_lazy("Code"))
+    def code(self, obj: PeriodicTask) -> str:
+        return str(obj.task)
 
     @admin.display(description=gettext_lazy("Last ring"), ordering="last_run_at")
     def last_ring(self, obj: PeriodicTask) -> str:
@@ -130,6 +159,9 @@ class LockoutAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
     fields = ["attempt_time", "username", "ip_address", "failures_since_start"]
     actions = ["unlock"]
 
+    def heading(self, obj: Model) -> str:
+        return _attempt(obj)
+
     @admin.display(description=gettext_lazy("When"), ordering="attempt_time")
     def when(self, obj: AccessAttempt) -> str:
         return moment(obj.attempt_time)
@@ -153,6 +185,9 @@ class SignInAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
     search_fields = ["username", "=ip_address"]
     fields = ["attempt_time", "logout_time", "username", "ip_address", "user_agent"]
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        return _attempt(obj)
 
     @admin.display(description=gettext_lazy("When"), ordering="attempt_time")
     def when(self, obj: AccessLog) -> str:

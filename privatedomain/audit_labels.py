@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from core.registry import Text, audit_labels
+from core.registry import Text, audit_labels, audit_values, writer_labels
+from crm.models import PURPOSES, SOURCES
+from staff.roles import ROLES
 
 LABELS: dict[str, Text] = {
     "core.job.cancelled": _("Job cancelled"),
@@ -58,6 +60,22 @@ LABELS: dict[str, Text] = {
 }
 
 
+# Who acts when nobody does (`staff.accounts.system_staff`).
+WRITERS: dict[str, Text] = {
+    "content.answers": _("Automatic answers"),
+    "crm.profiles": _("Automatic look-up of profiles"),
+    "crm.purge": _("Automatic purge"),
+    "demo": _("Demo data"),
+    "service.intake": _("Automatic intake"),
+    "service.lifecycle": _("Automatic close"),
+    "wechat.inbox": _("Automatic intake of callbacks"),
+}
+
+
 def register() -> None:
     """Called once, by ready()."""
     audit_labels.update(LABELS)
+    writer_labels.update(WRITERS)
+    audit_values["purpose"] = dict(PURPOSES)
+    audit_values["source"] = dict(SOURCES)
+    audit_values["roles"] = {role.name: role.label for role in ROLES}

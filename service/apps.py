@@ -21,7 +21,7 @@ class ServiceConfig(AppConfig):
             wording,
         )
         from service.urls import SITE_URLS
-        from wechat.registry import media_viewers
+        from wechat.registry import media_viewers, purpose_labels
 
         wording.declare_settings()
         wording.describe_history()
@@ -32,4 +32,5 @@ class ServiceConfig(AppConfig):
             registry.PeriodicTask("service.presence", "service.tasks.mark_absent", 30)
         )
         registry.on_staff_deactivated.append(lifecycle.give_back)
+        purpose_labels.update(wording.PURPOSES | wording.BY_HAND)
         media_viewers.append(presence.may_see_picture)

@@ -20,6 +20,10 @@ PURPOSES: dict[str, Text] = {
     "service.opted_out": _("Confirmation"),
     "service.opted_in": _("Confirmation"),
 }
+BY_HAND: dict[str, Text] = {
+    "service.reply": _("Reply of a colleague"),
+    "content.welcome": _("Welcome message"),
+}
 # The platform's words for kinds of messages that are not shown themselves.
 KINDS: dict[str, Text] = {
     "voice": _("Voice message"),

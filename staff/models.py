@@ -11,6 +11,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.registry import writer_labels
+
 if TYPE_CHECKING:
     from staff.models import Staff as StaffType
 
@@ -170,6 +172,8 @@ class Staff(AbstractUser):
         ordering = ["display_name", "id"]
 
     def __str__(self) -> str:
+        if self.is_system:
+            return str(writer_labels.get(self.display_name, self.display_name))
         return self.display_name or self.username
 
     def get_full_name(self) -> str:

@@ -93,6 +93,7 @@ BUILTIN = tuple(
 )
 # What a send of each channel is counted against.
 SEND_QUOTAS = {"mp_custom": "mp.custom_send.day", "wecom_welcome": "wecom.api.minute"}
+COUNTED = ("mp.custom_send.day", "mp.stable_token_forced.day", "wecom.api.minute")
 _builtin_values = {limit.key: limit.value for limit in BUILTIN}
 _cache: dict[date, tuple[float, dict[str, int]]] = {}
 

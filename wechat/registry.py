@@ -53,6 +53,8 @@ Handler = Callable[[Inbound], None]
 SendGuard = Callable[["OutboundMessage"], Veto | None]
 OutcomeHandler = Callable[["OutboundMessage"], None]
 
+# What messages of a purpose are called on the outbox pages ("service.reply").
+purpose_labels: dict[str, Text] = {}
 _handlers: list[tuple[str, Handler]] = []
 _guards: list[SendGuard] = []
 _outcomes: list[tuple[str, OutcomeHandler]] = []

@@ -7,14 +7,17 @@ from typing import Any
 
 from django import template
 from django.apps import apps
+from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from core.registry import audit_labels
+from core.registry import audit_labels, audit_values
 
 register = template.Library()
 
@@ -96,6 +99,16 @@ def figure_name(name: str) -> str:
     return FIGURE_NAMES.get(name, name.replace("_", " "))  # type: ignore[return-value]
 
 
+@register.filter
+def heading(value: Any) -> str:
+    """A crumb: a row as its admin calls it, words with a capital letter in front."""
+    if not isinstance(value, Model):
+        return capfirst(str(value))
+    page = admin.site._registry.get(type(value))
+    told = getattr(page, "heading", str)
+    return str(told(value))
+
+
 @register.simple_tag
 def status(tone: str, text: Any) -> SafeString:
     """A state by shape and colour; `tone` is a key of SHAPES."""
@@ -118,6 +131,18 @@ CHANGE_KEYS = {
     "roles": gettext_lazy("roles"),
     "value": gettext_lazy("value"),
     "kind": gettext_lazy("kind"),
+    "bad": gettext_lazy("faults"),
+    "due": gettext_lazy("due"),
+    "duplicate": gettext_lazy("joined record"),
+    "entry": gettext_lazy("entry"),
+    "error": gettext_lazy("error"),
+    "held_reason": gettext_lazy("held because of"),
+    "identities": gettext_lazy("identities"),
+    "purpose": gettext_lazy("purpose"),
+    "source": gettext_lazy("source"),
+    "staff": gettext_lazy("staff member"),
+    "tries": gettext_lazy("tries"),
+    "why": gettext_lazy("reason"),
 }
 
 JOB_TONES = {
@@ -169,9 +194,11 @@ def audit_change(entry: Any) -> str:
         name = _field_name(entry, key)
         if key in entry.before and key in entry.after:
             if old != new:
-                parts.append(f"{name}: {_plain(old)} → {_plain(new)}")
+                was, now = _value(entry, key, old), _value(entry, key, new)
+                parts.append(f"{name}: {was} → {now}")
         else:
-            parts.append(f"{name}: {_plain(new if key in entry.after else old)}")
+            value = new if key in entry.after else old
+            parts.append(f"{name}: {_value(entry, key, value)}")
     return "; ".join(parts)
 
 
@@ -180,6 +207,13 @@ def _model(entry: Any) -> Any:
         return apps.get_model(entry.target_type)
     except (LookupError, ValueError):
         return None
+
+
+def _choices(entry: Any, key: str) -> dict[str, Any]:
+    try:
+        return dict(_model(entry)._meta.get_field(key).flatchoices)
+    except (AttributeError, FieldDoesNotExist):
+        return {}  # a key of its own, not a field
 
 
 def _field_name(entry: Any, key: str) -> str:
@@ -191,7 +225,13 @@ def _field_name(entry: Any, key: str) -> str:
         return key.replace("_", " ")
 
 
-def _plain(value: Any) -> str:
+def _value(entry: Any, key: str, value: Any) -> str:
+    """The value in words where the key, or the field of that name, has them."""
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return "–" if value is None else str(value)
+        return ", ".join(_value(entry, key, item) for item in value)
+    if value is None:
+        return "–"
+    known = (audit_values.get(key) or _choices(entry, key)).get(str(value))
+    if known is None and key == "fields":
+        return _field_name(entry, str(value))
+    return str(known) if known is not None else str(value)

@@ -38,7 +38,7 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("Roles"),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=gettext_lazy("What each role may do stands in docs/roles.md."),
+        help_text=gettext_lazy("What each role may do stands on the page Roles."),
     )
 
     class Meta:

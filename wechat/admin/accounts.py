@@ -23,7 +23,7 @@ from core.admin import ScopedAdmin, ScopedStackedInline, ScopedTabularInline
 from core.errors import AppError
 from core.templatetags.console import moment, status
 from staff.models import Staff
-from wechat import accounts, checking, directory, holding
+from wechat import accounts, checking, directory, holding, limit_names
 from wechat.admin.forms import AccountForm, AppForm, VerifyFileForm
 from wechat.errors import NotReady
 from wechat.models import (
@@ -36,10 +36,6 @@ from wechat.models import (
 )
 from wechat.reasons import explain
 
-QUOTA_NAMES = {
-    "mp.custom_send.day": gettext_lazy("Customer-service messages today"),
-    "mp.stable_token_forced.day": gettext_lazy("Forced token refreshes today"),
-}
 TONES = {"draft": "idle", "live": "good", "paused": "part", "revoked": "bad"}
 
 
@@ -318,7 +314,7 @@ def _app_panel(app: App) -> dict[str, Any]:
         else None,
         "checked_by": app.last_check.get("by", "") if app.last_check else "",
         "quotas": [
-            {"row": row, "name": QUOTA_NAMES.get(row.kind, row.kind)}
+            {"row": row, "name": limit_names.name(row.kind)}
             for row in QuotaUse.objects.filter(app=app, period__startswith=today)[:10]
         ],
         "waiting": OutboundMessage.objects.filter(

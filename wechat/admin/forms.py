@@ -152,7 +152,8 @@ class VerifyFileForm(forms.ModelForm):  # type: ignore[type-arg]
 class PlatformLimitForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = PlatformLimit
-        fields = ["key", "value", "unit", "effective_from", "note", "source"]
+        # The page adds the source, an address, whose field core.admin makes.
+        fields = ["key", "value", "unit", "effective_from", "note"]
 
     def clean_key(self) -> str:
         from wechat import limits

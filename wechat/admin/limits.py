@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy
 
 from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import status
-from wechat import limits
+from wechat import limit_names, limits
 from wechat.admin.forms import PlatformLimitForm
 from wechat.models import PlatformLimit, QuotaUse
+
+REST = ["note", "source"]
 
 
 @admin.register(PlatformLimit)
@@ -24,11 +26,30 @@ class PlatformLimitAdmin(ScopedAdmin):
     """A changed limit is a new row with its date; rows that count stay as they are."""
 
     row_scope = None  # the platforms' limits are the same for everybody
-    list_display = ["key", "shown_value", "unit", "effective_from", "counts", "note"]
+    list_display = [
+        *("named", "shown_value", "shown_unit", "effective_from", "counts", "note")
+    ]
     list_filter = ["effective_from"]
     search_fields = ["key", "note"]
     form = PlatformLimitForm
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        assert isinstance(obj, PlatformLimit)
+        return f"{limit_names.name(obj.key)} · {obj.effective_from:%F}"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        if obj is None:
+            return ["key", "value", "unit", "effective_from", "note", "source"]
+        return ["named", "key", "shown_value", "shown_unit", "effective_from", *REST]
+
+    @admin.display(description=gettext_lazy("Limit"), ordering="key")
+    def named(self, obj: PlatformLimit) -> str:
+        return str(limit_names.name(obj.key))
+
+    @admin.display(description=gettext_lazy("unit"))
+    def shown_unit(self, obj: PlatformLimit) -> str:
+        return str(limit_names.unit(obj.unit)) or "–"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -69,10 +90,31 @@ class PlatformLimitAdmin(ScopedAdmin):
         return status("good", _("Counts")) if is_newest else status("idle", _("Past"))
 
 
+class KindFilter(admin.SimpleListFilter):
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(kind, limit_names.name(kind)) for kind in limits.COUNTED]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 @admin.register(QuotaUse)
 class QuotaUseAdmin(ReadOnly, ScopedAdmin):
-    list_display = ["app", "kind", "period", "used", "reserved", "limit"]
-    list_filter = ["kind"]
+    list_display = ["app", "named", "period", "used", "reserved", "limit"]
+    list_filter = [KindFilter]
+    fields = ["app", "named", "kind", "period", "used", "reserved", "limit"]
+    readonly_fields = ["named"]
     list_select_related = ["app"]
     ordering = ["-id"]
     actions = None
+
+    def heading(self, obj: Model) -> str:
+        assert isinstance(obj, QuotaUse)
+        return f"{limit_names.name(obj.kind)} · {obj.period}"
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def named(self, obj: QuotaUse) -> str:
+        return str(limit_names.name(obj.kind))

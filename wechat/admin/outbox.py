@@ -21,6 +21,7 @@ from core.templatetags.console import moment, status
 from staff.models import Staff
 from wechat import resolving
 from wechat.models import App, Attempt, OutboundMessage
+from wechat.registry import purpose_labels
 
 State = OutboundMessage.State
 TONES = {
@@ -73,11 +74,12 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
     search_help_text = gettext_lazy("The whole openid or external user id")
     list_select_related = ["app__account__org_unit"]
     fields = [
-        *("app", "channel", "shown_to", "text", "purpose", "planned", "next_try"),
+        *("app", "channel", "shown_to", "text", "shown_purpose", "planned", "next_try"),
         *("expires", "finished", "attempts", "shown_window", "key"),
     ]
     readonly_fields = [
-        *("shown_to", "text", "planned", "next_try", "expires", "finished"),
+        *("shown_to", "text", "shown_purpose", "planned", "next_try", "expires"),
+        "finished",
         *("shown_window", "key"),
     ]
     change_form_outer_before_template = "wechat/outbound_panel.html"
@@ -94,6 +96,10 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=gettext_lazy("What"))
     def what(self, obj: OutboundMessage) -> str:
         return f"{obj.get_kind_display()} · {obj.get_channel_display()}"
+
+    @admin.display(description=gettext_lazy("purpose"))
+    def shown_purpose(self, obj: OutboundMessage) -> str:
+        return str(purpose_labels.get(obj.purpose, obj.purpose))
 
     @admin.display(description=gettext_lazy("State"), ordering="state")
     def shown_state(self, obj: OutboundMessage) -> SafeString:

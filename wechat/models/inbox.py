@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.encryption import EncryptedBytesField
 from staff.models import Staff
+from wechat.kinds import in_words
 from wechat.models.accounts import Account, App
 
 
@@ -108,4 +109,4 @@ class InboundEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} #{self.pk}"
+        return f"{in_words(self.kind)} #{self.pk}"

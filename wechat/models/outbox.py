@@ -159,7 +159,7 @@ class OutboundMessage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose} #{self.pk}"
+        return f"{self.get_kind_display()} · {self.get_channel_display()} #{self.pk}"
 
     @property
     def reason_text(self) -> str:
