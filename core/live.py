@@ -9,8 +9,10 @@ and a connection per call would cost a worker more than the work it tells of.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -32,6 +34,9 @@ logger = logging.getLogger(__name__)
 # request its time-out.
 PAUSE_SECONDS = 3.0
 _paused_until = 0.0
+# What a drain's frames wait for each other at most.
+GATHER_SECONDS = 0.05
+Frame = tuple[str, dict[str, Any]]
 
 LOOPBACK = {"127.0.0.1", "localhost"}
 
@@ -82,15 +87,59 @@ def may_subscribe(staff: AbstractBaseUser, group: str) -> bool:
     return permits is not None and permits(staff, int(number))
 
 
+@contextmanager
+def gathering() -> Iterator[None]:
+    """Publish what this thread notifies of in few calls, and what is the same once.
+
+    For drains, which call `deliver` between their rows; the end of the block delivers
+    the rest.
+    """
+    _gathered.frames = {}
+    try:
+        yield
+    finally:
+        frames, _gathered.frames = _gathered.frames, None
+        _send(list(frames.values()))
+
+
+def deliver() -> None:
+    """Publish what was gathered if the first of it has waited for GATHER_SECONDS."""
+    frames = _gathered.frames
+    if frames and time.monotonic() - _gathered.since > GATHER_SECONDS:
+        _gathered.frames = {}
+        _send(list(frames.values()))
+
+
+class _Gathered(threading.local):
+    frames: dict[str, Frame] | None = None
+    since = 0.0
+
+
+_gathered = _Gathered()
+
+
 def _publish(group: str, message: dict[str, Any]) -> None:
+    frames = _gathered.frames
+    if frames is None:
+        _send([(group, message)])
+        return
+    if not frames:
+        _gathered.since = time.monotonic()
+    frames[repr((group, message))] = (group, message)
+
+
+def _send(frames: list[Frame]) -> None:
     global _paused_until
-    if time.monotonic() < _paused_until:
+    if not frames or time.monotonic() < _paused_until:
         return
     layer = get_channel_layer()
     config: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
-    channel = f"{config['prefix']}__group__{group}"
     try:
-        _redis().publish(channel, layer.serialize(message))
+        with _redis().pipeline(transaction=False) as pipeline:
+            for group, message in frames:
+                channel = f"{config['prefix']}__group__{group}"
+                pipeline.publish(channel, layer.serialize(message))
+            pipeline.execute()
     except (redis.RedisError, OSError) as error:
         _paused_until = time.monotonic() + PAUSE_SECONDS
         logger.warning("Live channel is down, pages will poll: %s", error)

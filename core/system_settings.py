@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from core import snapshot
 from core.models import SystemSetting
 from core.registry import Text
 
@@ -32,5 +34,10 @@ def declare(declaration: Declaration) -> None:
 def get(key: str) -> Any:
     """The value in force; KeyError for a key nobody declared."""
     default = declarations[key].default
-    row = SystemSetting.objects.filter(key=key).values_list("value", flat=True).first()
+    row = snapshot.of(("core.system_settings", key), partial(_row, key))
     return default if row is None else row
+
+
+def _row(key: str) -> Any:
+    rows = SystemSetting.objects.filter(key=key)
+    return rows.values_list("value", flat=True).first()
