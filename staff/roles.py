@@ -58,7 +58,15 @@ _GATEWAY = _ACCOUNTS | _view(
     *("wechat.app", "wechat.inboundevent", "wechat.outboundmessage"),
     *("wechat.attempt", "wechat.syncrun", "wechat.platformlimit", "wechat.quotause"),
 )
-_CONTENT = _edit("content.answerrule") | {"content.test_answerrule"}
+_READING_CONTENT = _view("content.item", "content.marketingday")
+_WRITING_CONTENT = (
+    _READING_CONTENT
+    | _edit("content.item")
+    | {"content.submit_item", "content.schedule_item"}
+)
+_ANSWERS = _edit("content.answerrule") | {"content.test_answerrule"}
+_CONTENT = _ANSWERS | _WRITING_CONTENT
+_APPROVING_CONTENT = {"content.approve_item"} | _edit("content.marketingday")
 _PEOPLE = _view("staff.staff", "staff.orgunit")
 
 _OPS_SPECIALIST = _MEMBERS | _REMARKING | _CONSENT | _ACCOUNTS | _CONTENT
@@ -67,6 +75,7 @@ _OPS_MANAGER = (
     | _GATEWAY
     | _SUPERVISING
     | _PEOPLE
+    | _APPROVING_CONTENT
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -90,15 +99,23 @@ ROLES: tuple[Role, ...] = (
     Role(
         "community_manager",
         _("Community manager"),
-        _ANSWERING | _ACCOUNTS | _view("content.answerrule") | _CONSENT,
+        _ANSWERING
+        | _ACCOUNTS
+        | _view("content.answerrule")
+        | _CONSENT
+        | _WRITING_CONTENT,
     ),
     Role("agent", _("Agent"), _ANSWERING | _view("content.answerrule")),
-    Role("supervisor", _("Supervisor"), _SUPERVISING | _view("staff.staff")),
+    Role(
+        "supervisor",
+        _("Supervisor"),
+        _SUPERVISING | _view("staff.staff") | _READING_CONTENT,
+    ),
     Role("ops_manager", _("Operations manager"), _OPS_MANAGER),
     Role(
         "store_manager",
         _("Store manager"),
-        _ANSWERING | _CONSENT | _PEOPLE | {"crm.reveal_member"},
+        _ANSWERING | _CONSENT | _PEOPLE | _READING_CONTENT | {"crm.reveal_member"},
     ),
     Role(
         "dealer",
@@ -106,6 +123,7 @@ ROLES: tuple[Role, ...] = (
         _SUPERVISING
         | _CONSENT
         | _CONTENT
+        | {"content.approve_item"}
         | _PEOPLE
         | _GATEWAY
         | {"wechat.check_connection", "wechat.replay_inboundevent"}
@@ -116,6 +134,7 @@ ROLES: tuple[Role, ...] = (
         _("Analyst"),
         _MEMBERS
         | _ACCOUNTS
+        | _READING_CONTENT
         # Counts and stages, not the words of customers.
         | _view("content.answerrule", "service.queue"),
     ),

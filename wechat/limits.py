@@ -31,6 +31,7 @@ MP_TAGS = (
 )
 MP_QRCODE = "https://developers.weixin.qq.com/doc/service/api/qrcode/qrcodes/api_createqrcode.md"
 MP_MASS = "https://developers.weixin.qq.com/doc/service/guide/product/message/Batch_Sends.html"
+MP_DRAFT = "https://developers.weixin.qq.com/doc/service/api/draftbox/draftmanage/api_draft_add"
 WECOM_RATES = "https://developer.work.weixin.qq.com/document/path/90312"
 WECOM_WELCOME = "https://developer.work.weixin.qq.com/document/path/92599"
 WECOM_CONTACTS = "https://developer.work.weixin.qq.com/document/path/92994"
@@ -76,6 +77,10 @@ BUILTIN = tuple(
         ("mp.mass_service.month", 4, "per person a month", MP_MASS),
         ("mp.mass_subscription.day", 1, "sends a day", MP_MASS),
         ("mp.mass.minute", 60, "calls a minute", MP_MASS),
+        ("mp.article.title.chars", 32, "characters", MP_DRAFT),
+        ("mp.article.author.chars", 16, "characters", MP_DRAFT),
+        ("mp.article.digest.chars", 128, "characters", MP_DRAFT),
+        ("mp.article.body.chars", 20_000, "characters", MP_DRAFT),
         ("wecom.api.minute", 10_000, "calls a minute", WECOM_RATES),
         ("wecom.welcome.seconds", 20, "seconds", WECOM_WELCOME),
         ("mp.text.bytes", 2_048, "bytes", MP_MESSAGES),

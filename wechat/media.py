@@ -81,14 +81,19 @@ def _encode(image: Image.Image) -> tuple[bytes, str, str, tuple[int, int]]:
 
 def path_of(media: Media) -> Path:
     """Where its file stands; raises MediaMissing when it is not inside MEDIA_ROOT."""
+    return stored_path(media.file)
+
+
+def stored_path(file: str) -> Path:
+    """The same for a path below MEDIA_ROOT, as `write_file` gave it."""
     root = Path(settings.MEDIA_ROOT).resolve()
-    path = (root / media.file).resolve()
-    if not media.file or not path.is_relative_to(root) or not path.is_file():
+    path = (root / file).resolve()
+    if not file or not path.is_relative_to(root) or not path.is_file():
         raise MediaMissing
     return path
 
 
-def _write(content: bytes, extension: str) -> str:
+def write_file(content: bytes, extension: str) -> str:
     """Store under a name of our own making; the path below MEDIA_ROOT."""
     name = uuid.uuid4().hex
     relative = f"{name[:2]}/{name}.{extension}"
@@ -106,7 +111,7 @@ def store_outgoing(app: App, content: bytes, *, actor: Staff) -> Media:
         app=app,
         direction="out",
         state=Media.State.STORED,
-        file=_write(clean, extension),
+        file=write_file(clean, extension),
         content_type=content_type,
         size_bytes=len(clean),
         width=width,
@@ -208,7 +213,7 @@ def _kept(media: Media, content: bytes) -> dict[str, Any]:
     clean, content_type, extension, (width, height) = clean_image(content)
     return {
         "state": Media.State.STORED,
-        "file": _write(clean, extension),
+        "file": write_file(clean, extension),
         "content_type": content_type,
         "size_bytes": len(clean),
         "width": width,

@@ -183,7 +183,7 @@ class Version(models.Model):
         _("state"), max_length=9, choices=State.choices, default=State.DRAFT
     )
     headline = models.CharField(_("headline"), max_length=TITLE_LENGTH, blank=True)
-    summary = models.CharField(_("summary"), max_length=120, blank=True)
+    summary = models.CharField(_("summary"), max_length=128, blank=True)
     byline = models.CharField(_("author"), max_length=16, blank=True)
     body = models.TextField(_("body"), blank=True)
     source_url = models.URLField(_("“Read more” link"), max_length=500, blank=True)
