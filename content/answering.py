@@ -105,18 +105,20 @@ def match(
     """Decide what answers `text` on `account` at `now`.
 
     `explain` looks at every rule, also those that could not fire, and fills `trace`;
-    without it one query of rules in force is all.
+    without it one query of active rules is all.
     """
     system = system_verdict(text)
+    if system is not None and not explain:
+        return Decision(system, None, _SYSTEM_WHY[system])
     heard = _Heard(_folded(text), normalised(text))
-    rules = AnswerRule.objects.filter(
-        account=account, occasion=AnswerRule.Occasion.KEYWORD
-    )
     if not explain:
-        if system is not None:
-            return Decision(system, None, _SYSTEM_WHY[system])
-        return _first(list(rules.in_force(now)), heard)
-    ordered = list(rules.order_by("priority", "id"))
+        rules = AnswerRule.objects.standing(account, AnswerRule.Occasion.KEYWORD)
+        return _first([rule for rule in rules if rule.is_in_force(now)], heard)
+    ordered = list(
+        AnswerRule.objects.filter(
+            account=account, occasion=AnswerRule.Occasion.KEYWORD
+        ).order_by("priority", "id")
+    )
     in_force = {rule.pk for rule in ordered if rule.is_in_force(now)}
     decision = (
         Decision(system, None, _SYSTEM_WHY[system])

@@ -68,8 +68,9 @@ def welcome(inbound: Inbound, welcome_code: str, *, dedupe_key: str) -> str:
 
 
 def _rule(inbound: Inbound, occasion: AnswerRule.Occasion) -> AnswerRule | None:
-    rules = AnswerRule.objects.filter(account=inbound.account, occasion=occasion)
-    return rules.in_force().first()
+    now = timezone.now()
+    rules = AnswerRule.objects.standing(inbound.account, occasion)
+    return next((rule for rule in rules if rule.is_in_force(now)), None)
 
 
 def _expiry(inbound: Inbound, limit: str) -> datetime | None:

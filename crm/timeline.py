@@ -10,6 +10,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.inserting import insert_new
 from core.registry import Text
 from crm.models import Event, Member
 from wechat.models import Account
@@ -73,16 +74,13 @@ def write(
         key: names the source row, "inbound:417".
         data: ids and short texts the line needs to be worded; a purge empties it.
     """
-    Event.objects.bulk_create(
-        [
-            Event(
-                member=member,
-                kind=kind,
-                at=at,
-                key=key[:200],
-                account=account,
-                data=data or {},
-            )
-        ],
-        ignore_conflicts=True,
+    insert_new(
+        Event(
+            member=member,
+            kind=kind,
+            at=at,
+            key=key[:200],
+            account=account,
+            data=data or {},
+        )
     )

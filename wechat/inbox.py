@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core import audit
+from core import audit, live, snapshot
 from core.crash import crash_point
 from core.doorbell import ring
 from core.errors import AppError
@@ -105,10 +105,11 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
 
 
 def _drain(deadline: float) -> int:
-    apps = _Apps()
     total = 0
     while time.monotonic() < deadline:
-        handled = _drain_batch(apps, deadline)
+        apps = _Apps()
+        with snapshot.taken(), live.gathering():
+            handled = _drain_batch(apps, deadline)
         apps.note_life()
         total += handled
         if not handled:
@@ -135,6 +136,7 @@ def _drain_batch(apps: _Apps, deadline: float) -> int:
                 met += 1  # another process has this person
                 break
             handled += 1
+            live.deliver()
         if handled and met > MEETINGS:
             break
     return handled
@@ -147,8 +149,11 @@ def _candidates(count: int = BATCH) -> list[tuple[int, int, str]]:
     return rows
 
 
+_APPS = App.objects.select_related("account__org_unit__controller")
+
+
 class _Apps:
-    """The apps of one drain with their accounts, read once."""
+    """The apps of one look at the queue with their accounts, read once."""
 
     def __init__(self) -> None:
         self._known: dict[int, App] = {}
@@ -156,7 +161,7 @@ class _Apps:
 
     def get(self, pk: int) -> App:
         if pk not in self._known:
-            self._known[pk] = App.objects.select_related("account").get(pk=pk)
+            self._known[pk] = _APPS.get(pk=pk)
         return self._known[pk]
 
     def saw(self, event: InboundEvent) -> None:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from core import doorbell
 from core.crash import crash_point
+from core.inserting import insert_new
 from staff.models import Staff
 from wechat.models import App, OutboundMessage
 from wechat.tasks import drain_bulk, drain_outbox
@@ -48,9 +49,11 @@ def plan(
         expires_at=expires_at,
         lane=lane,
     )
-    # ON CONFLICT DO NOTHING: no savepoint, and no look before the leap.
-    OutboundMessage.objects.bulk_create([planned], ignore_conflicts=True)
-    message = OutboundMessage.objects.get(dedupe_key=dedupe_key)
+    message = (
+        planned
+        if insert_new(planned)
+        else OutboundMessage.objects.get(dedupe_key=dedupe_key)
+    )
     if message.state == OutboundMessage.State.PLANNED:
         crash_point("K1")
         transaction.on_commit(partial(crash_point, "K2"))

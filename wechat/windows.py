@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import F, Q
 
 from wechat import clock, limits
@@ -18,6 +19,25 @@ from wechat.models import App, OutboundMessage, ReplyWindow
 from wechat.registry import Inbound, on
 
 Trigger = ReplyWindow.Trigger
+STANDING = """
+SELECT known.*, (
+    SELECT count(*) FROM wechat_outboundmessage message
+    WHERE message.app_id = known.app_id AND message.recipient = known.recipient
+      AND message.state IN ('planned', 'claimed')
+) AS planned
+FROM wechat_replywindow known
+WHERE known.app_id = %s AND known.recipient = %s AND known.closes_at > %s
+"""
+# Platform times have whole seconds: within one it is the same event.
+OPEN_ANEW = """
+INSERT INTO wechat_replywindow AS known
+    (app_id, recipient, trigger, opened_at, closes_at, allowed, reserved, used)
+VALUES (%s, %s, %s, %s, %s, %s, 0, 0)
+ON CONFLICT (app_id, recipient, trigger) DO UPDATE SET
+    opened_at = excluded.opened_at, closes_at = excluded.closes_at,
+    allowed = excluded.allowed, reserved = 0, used = 0
+WHERE known.opened_at < excluded.opened_at - interval '500 milliseconds'
+"""
 
 
 @dataclass(frozen=True)
@@ -31,11 +51,16 @@ class TriggerAllowance:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left in all, and when the last of it is gone (None: nothing is left)."""
+    """What is left in all, and when the last of it is gone (None: nothing is left).
+
+    `planned`: messages to the person that wait and have no place in a window yet; known
+    only of one person whose window is open.
+    """
 
     left: int
     closes_at: datetime | None
     by_trigger: dict[str, TriggerAllowance] = field(default_factory=dict)
+    planned: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -45,8 +70,7 @@ class Allowance:
 def allowance(app: App, recipient: str, now: datetime | None = None) -> Allowance:
     """Messages left to `recipient` through `app`, over all open windows."""
     at = clock.platform_time(app.account, now)
-    rows = ReplyWindow.objects.filter(app=app, recipient=recipient, closes_at__gt=at)
-    return _sum(app, rows)
+    return _sum(app, list(ReplyWindow.objects.raw(STANDING, [app.pk, recipient, at])))
 
 
 def allowances(
@@ -63,7 +87,7 @@ def allowances(
     return {person: _sum(app, found) for person, found in by_person.items()}
 
 
-def _sum(app: App, rows: Iterable[ReplyWindow]) -> Allowance:
+def _sum(app: App, rows: list[ReplyWindow]) -> Allowance:
     by_trigger = {
         str(row.trigger): TriggerAllowance(
             left=max(row.allowed - row.reserved - row.used, 0),
@@ -77,6 +101,7 @@ def _sum(app: App, rows: Iterable[ReplyWindow]) -> Allowance:
         left=sum(found.left for found in usable),
         closes_at=max((found.closes_at for found in usable), default=None),
         by_trigger=by_trigger,
+        planned=max((getattr(row, "planned", 0) for row in rows), default=0),
     )
 
 
@@ -87,21 +112,14 @@ def open_window(app: App, recipient: str, trigger: str, at: datetime) -> None:
     never shrinks or refills a window.
     """
     opened_at = clock.platform_time(app.account, at)
-    figures = {
-        "opened_at": opened_at,
-        "closes_at": opened_at
-        + timedelta(seconds=limits.value(f"mp.window.{trigger}.seconds")),
-        "allowed": limits.value(f"mp.window.{trigger}.count"),
-    }
-    rows = ReplyWindow.objects.filter(app=app, recipient=recipient, trigger=trigger)
-    # Platform times have whole seconds: the same second is the same event.
-    older = rows.filter(opened_at__lt=opened_at - timedelta(milliseconds=500))
-    if older.update(**figures, reserved=0, used=0):
-        return
-    ReplyWindow.objects.bulk_create(
-        [ReplyWindow(app=app, recipient=recipient, trigger=trigger, **figures)],
-        ignore_conflicts=True,
-    )
+    lasts = timedelta(seconds=limits.value(f"mp.window.{trigger}.seconds"))
+    closes_at = opened_at + lasts
+    allowed = limits.value(f"mp.window.{trigger}.count")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            OPEN_ANEW,
+            [app.pk, recipient, trigger, opened_at, closes_at, allowed],
+        )
 
 
 def close_windows(app: App, recipient: str, at: datetime) -> None:

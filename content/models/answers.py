@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core import snapshot
 from staff.models import Staff
 from wechat import limits
 from wechat.models import Account
@@ -30,6 +31,15 @@ class AnswerRuleQuerySet(models.QuerySet["AnswerRule"]):
             models.Q(valid_to__isnull=True) | models.Q(valid_to__gt=now),
             is_active=True,
         ).order_by("priority", "id")
+
+    def standing(self, account: Account, occasion: str) -> list[AnswerRule]:
+        """Active rules whatever their validity, the one that fires first first.
+
+        Read once per core.snapshot: not to be changed.
+        """
+        rows = self.filter(account=account, occasion=occasion, is_active=True)
+        key = ("content.rules", account.pk, occasion)
+        return snapshot.of(key, lambda: list(rows.order_by("priority", "id")))
 
 
 class AnswerRule(models.Model):

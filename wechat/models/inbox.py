@@ -110,3 +110,11 @@ class InboundEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{in_words(self.kind)} #{self.pk}"
+
+    @property
+    def is_first_try(self) -> bool:
+        """Whether no handling of it ever committed: nothing it does can stand yet.
+
+        The mark is written in the transaction of the effects; a replay leaves it.
+        """
+        return self.handled_at is None
