@@ -20,7 +20,7 @@ from core.rest.reading import (
     StrictSerializer,
 )
 from core.rest.views import Endpoint, RowEndpoint, RowsEndpoint, documented
-from service import conversations
+from service import assignments, closing, replies
 from service.models import Conversation, Message
 from staff.authentication import caller
 from staff.models import Staff
@@ -91,7 +91,7 @@ class NoBody(StrictSerializer):
 
 
 class ReplyIn(StrictSerializer):
-    text = StrictCharField(SENTENCE, max_length=conversations.TEXT_LIMIT_BYTES)
+    text = StrictCharField(SENTENCE, max_length=replies.TEXT_LIMIT_BYTES)
 
 
 class CloseIn(StrictSerializer):
@@ -211,7 +211,7 @@ class Claim(Endpoint):
     def post(self, request: Request, **kwargs: Any) -> Response:
         read(NoBody, request)
         conversation = conversation_of(self)
-        conversation = conversations.claim(conversation, actor=caller(request))
+        conversation = assignments.claim(conversation, actor=caller(request))
         return Response(ConversationOut(conversation).data)
 
 
@@ -232,7 +232,7 @@ class Reply(Endpoint):
     def post(self, request: Request, **kwargs: Any) -> Response:
         key = idempotency_key(request)
         text = read(ReplyIn, request)["text"]
-        message = conversations.reply(
+        message = replies.reply(
             conversation_of(self),
             text=text,
             client_key=f"api:{key}",
@@ -255,7 +255,7 @@ class Close(Endpoint):
     )
     def post(self, request: Request, **kwargs: Any) -> Response:
         reason = read(CloseIn, request)["reason"]
-        conversation = conversations.close(
+        conversation = closing.close(
             conversation_of(self), reason=reason, actor=caller(request)
         )
         return Response(ConversationOut(conversation).data)

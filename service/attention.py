@@ -20,8 +20,8 @@ from core.registry import (
     nav_items,
 )
 from service import workspace
-from service.conversations import ANSWER, SUPERVISE
 from service.models import Conversation
+from service.rights import ANSWER, SUPERVISE
 from staff.models import Staff
 
 # A conversation that nobody took for so many times the promised answer is a fault.

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone, translation
 
@@ -19,7 +20,7 @@ from content.models import AnswerRule
 from core import live, system_settings
 from crm import consent, timeline
 from crm.models import Member
-from service import conversations
+from service import closing, conversations
 from service.conversations import Said
 from service.models import Conversation, Message, MissCount
 from staff.accounts import system_staff
@@ -34,6 +35,21 @@ KF_CUSTOMER, KF_SERVICER = 3, 5
 # The platform's times have whole seconds; ours order what happens within one.
 SECONDS_ARE_EQUAL = timedelta(seconds=3)
 KNOWN_MISSES = 20
+# The last events counted stand in the row: one that is there already counts no more.
+COUNT_MISS = """
+INSERT INTO service_misscount AS known (app_id, member_id, count, event_ids)
+VALUES (%s, %s, 1, ARRAY[%s]::bigint[])
+ON CONFLICT (app_id, member_id) DO UPDATE SET
+    count = known.count + 1,
+    event_ids = known.event_ids[greatest(cardinality(known.event_ids) - %s + 1, 1):]
+        || %s::bigint
+WHERE NOT %s = ANY (known.event_ids)
+RETURNING count
+"""
+FORGET_MISSES = """
+UPDATE service_misscount SET count = 0
+WHERE app_id = %s AND member_id = %s AND count > 0
+"""
 # Which field tells people what a message that is neither text nor picture holds.
 DETAIL_FIELDS = {"location": "Label", "link": "Title", "voice": "Recognition"}
 CHOICES = {
@@ -55,7 +71,7 @@ def hear(inbound: Inbound) -> None:
     if verdict in CHOICES:
         is_replay = _was_said(inbound, CHOICES[verdict])
         _note_choice(inbound, member, text, verdict, actor=actor)
-    standing = conversations.unfinished_of(app=inbound.app, member=member, lock=True)
+    standing = conversations.locked_unfinished(app=inbound.app, member=member)
     if standing is not None:
         if not is_replay and not _was_answered(inbound):
             conversations.append(standing, _said(inbound, text), actor=actor)
@@ -66,7 +82,8 @@ def hear(inbound: Inbound) -> None:
 def _answer_or_queue(
     inbound: Inbound, member: Member, text: str, *, actor: Staff
 ) -> None:
-    if Message.objects.filter(inbound=inbound.event).exists():
+    event = inbound.event
+    if not event.is_first_try and Message.objects.filter(inbound=event).exists():
         return  # a replay: its conversation is over
     if not text:
         # No rule reads pictures, voices or places: a person does.
@@ -165,12 +182,16 @@ def _plan(
 
 def _was_answered(inbound: Inbound) -> bool:
     """Whether this event was dealt with before its person had a conversation."""
+    if inbound.event.is_first_try:
+        return False
     return inbound.event.pk in _known_misses(inbound) or _was_said(
         inbound, "content.answer"
     )
 
 
 def _was_said(inbound: Inbound, *purposes: str) -> bool:
+    if inbound.event.is_first_try:
+        return False
     keys = [f"{purpose}:{inbound.event.pk}" for purpose in purposes]
     return OutboundMessage.objects.filter(dedupe_key__in=keys).exists()
 
@@ -184,18 +205,21 @@ def _known_misses(inbound: Inbound) -> list[int]:
 
 def _count_miss(inbound: Inbound, member: Member) -> int:
     """How many in a row nothing answered, this one counted once."""
-    row, _ = MissCount.objects.get_or_create(app=inbound.app, member=member)
-    if inbound.event.pk not in row.event_ids:
-        row.count += 1
-        row.event_ids = [*row.event_ids, inbound.event.pk][-KNOWN_MISSES:]
-        row.save(update_fields=["count", "event_ids"])
-    return row.count
+    event = inbound.event.pk
+    known = KNOWN_MISSES - 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNT_MISS, [inbound.app.pk, member.pk, event, known, event, event]
+        )
+        counted = cursor.fetchone()
+    if counted is not None:
+        return int(counted[0])
+    return MissCount.objects.get(app=inbound.app, member=member).count
 
 
 def _forget_misses(inbound: Inbound, member: Member) -> None:
-    MissCount.objects.filter(app=inbound.app, member=member, count__gt=0).update(
-        count=0
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET_MISSES, [inbound.app.pk, member.pk])
 
 
 # -- reading the message
@@ -293,7 +317,7 @@ def _said_kf(inbound: Inbound) -> Said:
 
 def _mirror(inbound: Inbound, member: Member) -> None:
     """Show what a servicer answered in their own WeCom client."""
-    standing = conversations.unfinished_of(app=inbound.app, member=member, lock=True)
+    standing = conversations.locked_unfinished(app=inbound.app, member=member)
     if standing is None:
         return
     said = _said_kf(inbound)
@@ -325,14 +349,14 @@ def part(inbound: Inbound) -> None:
     identity = inbound.context.get("identity")
     if member is None or identity is None or identity.is_following:
         return  # a late event: they follow again
-    standing = conversations.unfinished_of(app=inbound.app, member=member, lock=True)
+    standing = conversations.locked_unfinished(app=inbound.app, member=member)
     if standing is not None:
-        conversations.finish(
+        closing.finish(
             standing,
             reason=Conversation.CloseReason.UNFOLLOWED,
             actor=system_staff("service.intake"),
         )
-    MissCount.objects.filter(app=inbound.app, member=member).update(count=0)
+    _forget_misses(inbound, member)
 
 
 @on_outcome("service.reply")

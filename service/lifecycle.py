@@ -7,7 +7,7 @@ from django.db.models import F
 from core import live
 from crm.models import Member
 from crm.registry import on_merge, on_purge
-from service import conversations
+from service import assignments, closing
 from service.models import AgentState, Conversation, Message, MissCount
 from staff.accounts import system_staff
 from staff.models import Staff
@@ -52,7 +52,7 @@ def _join(older: Conversation, newer: Conversation, *, actor: Staff) -> None:
         recipient=last.recipient,
         unread_count=F("unread_count") + other.unread_count,
     )
-    conversations.finish(other, reason=Conversation.CloseReason.MERGED, actor=actor)
+    closing.finish(other, reason=Conversation.CloseReason.MERGED, actor=actor)
     live.notify(f"conversation.{kept.pk}", conversation=kept.pk)
 
 
@@ -66,9 +66,7 @@ def forget(member: Member) -> None:
         .order_by("pk")
         .select_for_update(no_key=True, of=("self",))
     ):
-        conversations.finish(
-            conversation, reason=Conversation.CloseReason.OTHER, actor=actor
-        )
+        closing.finish(conversation, reason=Conversation.CloseReason.OTHER, actor=actor)
     said = Message.objects.filter(conversation__member=member)
     Media.objects.filter(messages__in=said).update(state=Media.State.PURGED)
     said.update(text="")
@@ -78,7 +76,7 @@ def forget(member: Member) -> None:
 
 def give_back(staff: Staff, *, actor: Staff) -> None:
     """Who is deactivated holds no conversations: they wait at the front again."""
-    conversations.requeue_all_of(staff, actor=actor, because="deactivated")
+    assignments.requeue_all_of(staff, actor=actor, because="deactivated")
     AgentState.objects.filter(staff=staff).update(
         status=AgentState.Status.OFFLINE, heartbeat_at=None
     )

@@ -14,6 +14,8 @@ from staff.models import Staff
 from staff.scope import controller_scope
 from wechat.models import Account, App, InboundEvent, Media, OutboundMessage
 
+PREVIEW_LENGTH = 60
+
 
 class QueueQuerySet(models.QuerySet["Queue"]):
     def visible_to(self, staff: Staff) -> QueueQuerySet:
@@ -336,6 +338,13 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.direction} #{self.pk}"
+
+    @property
+    def preview(self) -> str:
+        """Its first words, for lists."""
+        if self.kind == self.Kind.IMAGE:
+            return "[image]"
+        return " ".join(self.text.split())[:PREVIEW_LENGTH]
 
 
 class Assignment(models.Model):

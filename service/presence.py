@@ -7,8 +7,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from core import live, system_settings
-from service.conversations import ANSWER, SUPERVISE
 from service.models import AgentState, Conversation, Queue
+from service.rights import ANSWER, SUPERVISE
 from staff.models import Staff
 from wechat.models import Media
 

@@ -25,10 +25,10 @@ from django.views.decorators.http import require_POST, require_safe
 from content.models import AnswerRule
 from core.errors import AppError
 from core.pages import console_page
-from service import conversations, history, presence, workspace
-from service.conversations import ANSWER, SUPERVISE
+from service import assignments, closing, history, presence, replies, workspace
 from service.errors import BadReply
 from service.models import AgentState, Conversation
+from service.rights import ANSWER, SUPERVISE
 from service.strings import page_strings
 from staff.models import Staff
 from wechat.media import BadImage, store_outgoing
@@ -125,7 +125,7 @@ def desk(request: HttpRequest, pk: int) -> HttpResponse:
     """
     conversation = _conversation(request, pk)
     if request.GET.get("seen") == "1" and conversation.unread_count:
-        conversations.mark_read(conversation, actor=_staff(request))
+        replies.mark_read(conversation, actor=_staff(request))
     is_live = request.GET.get("live") == "1"
     context = _desk_context(request, conversation, is_live=is_live)
     return render(request, "service/desk.html", context)
@@ -248,11 +248,11 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 
 def _claim(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
-    conversations.claim(conversation, actor=staff)
+    assignments.claim(conversation, actor=staff)
 
 
 def _reply(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
-    conversations.reply(
+    replies.reply(
         conversation,
         text=request.POST.get("text", ""),
         client_key=_client_key(request),
@@ -270,18 +270,18 @@ def _picture(request: HttpRequest, conversation: Conversation, staff: Staff) -> 
         raise BadReply(gettext("Choose a picture first."), code="bad_picture")
     if (upload.size or 0) > PICTURE_LIMIT_BYTES:
         raise BadReply(gettext("The picture is larger than 10 MB."), code="bad_picture")
-    conversations.check_may_reply(conversation, actor=staff)
+    replies.check_may_reply(conversation, actor=staff)
     try:
         media = store_outgoing(conversation.app, upload.read(), actor=staff)
     except BadImage as error:
         raise BadReply(" ".join(error.messages), code="bad_picture") from error
-    conversations.reply(conversation, media=media, client_key=key, actor=staff)
+    replies.reply(conversation, media=media, client_key=key, actor=staff)
 
 
 def _note(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
     if not Conversation.objects.readable_by(staff).filter(pk=conversation.pk).exists():
         raise Http404
-    conversations.note(
+    replies.note(
         conversation,
         text=request.POST.get("text", ""),
         client_key=_client_key(request),
@@ -293,12 +293,12 @@ def _close(request: HttpRequest, conversation: Conversation, staff: Staff) -> No
     reason = request.POST.get("reason", "")
     if reason not in Conversation.CloseReason.values:
         reason = Conversation.CloseReason.RESOLVED
-    conversations.close(conversation, reason=reason, actor=staff)
+    closing.close(conversation, reason=reason, actor=staff)
 
 
 def _requeue(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
     is_own = conversation.assignee_id == staff.pk
-    conversations.requeue(
+    assignments.requeue(
         conversation, actor=staff, because="released" if is_own else "supervisor"
     )
 
@@ -310,11 +310,11 @@ def _give(request: HttpRequest, conversation: Conversation, staff: Staff) -> Non
         raise BadReply(gettext("Choose a colleague first."), code="no_colleague")
     colleague = get_object_or_404(Staff.objects.working(), pk=int(number))
     if conversation.state == Conversation.State.OPEN:
-        conversations.transfer_to(conversation, staff=colleague, actor=staff)
+        assignments.transfer_to(conversation, staff=colleague, actor=staff)
         return
     if not staff.has_perm(SUPERVISE):
         raise PermissionDenied
-    conversations.assign(conversation, staff=colleague, actor=staff)
+    assignments.assign(conversation, staff=colleague, actor=staff)
 
 
 def _client_key(request: HttpRequest) -> str:

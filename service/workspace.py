@@ -11,8 +11,7 @@ from django.utils import timezone
 
 from crm.models import ConsentEntry, Identity, Member
 from crm.naming import fragment_tokens
-from service import conversations, history, presence
-from service.conversations import ANSWER, SUPERVISE
+from service import allowances, history, presence, rights
 from service.models import (
     AgentState,
     Assignment,
@@ -20,6 +19,7 @@ from service.models import (
     ConversationQuerySet,
     Queue,
 )
+from service.rights import ANSWER, SUPERVISE
 from staff.models import Staff
 
 LIST_LIMIT = 100
@@ -35,7 +35,7 @@ class Desk:
     mode: str  # held, waiting, other, closed, foreign (WeCom answers it)
     may_read: bool
     page: history.Page
-    allowed: conversations.Allowed | None
+    allowed: allowances.Allowed | None
     may_take: bool
     may_move: bool
 
@@ -127,11 +127,11 @@ def desk(
             if may_read
             else history.Page([], None)
         ),
-        allowed=conversations.allowance_of(conversation) if mode == "held" else None,
+        allowed=allowances.allowance_of(conversation) if mode == "held" else None,
         may_take=(
             mode == "waiting"
             and staff.has_perm(ANSWER)
-            and conversations.works_in(staff, conversation.queue)
+            and rights.works_in(staff, conversation.queue)
         ),
         may_move=may_move,
     )
@@ -142,7 +142,7 @@ def _may_read(conversation: Conversation, staff: Staff) -> bool:
     if conversation.state == Conversation.State.OPEN:
         return conversation.assignee_id == staff.pk or staff.has_perm(SUPERVISE)
     if conversation.state == Conversation.State.QUEUED:
-        return conversations.works_in(staff, conversation.queue)
+        return rights.works_in(staff, conversation.queue)
     return True
 
 
@@ -168,7 +168,7 @@ def colleagues(conversation: Conversation) -> list[AgentState]:
         .order_by(F("heartbeat_at").desc(nulls_last=True), "staff_id")
         .distinct()[:MOST_COLLEAGUES]
     )
-    able = [s for s in states if conversations.may_serve(s.staff, conversation)]
+    able = [s for s in states if rights.may_serve(s.staff, conversation)]
     return sorted(
         able, key=lambda s: (not presence.is_here(s), s.open_count >= s.capacity)
     )

@@ -11,7 +11,7 @@ from collections import Counter
 import schemathesis
 from schemathesis.engine import events, from_schema
 
-from service import conversations
+from service import assignments
 from staff import tokens
 from staff.models import OrgUnit
 from tests.api.conftest import make_side
@@ -60,7 +60,7 @@ def fill(side, person):
         side.open_window(conversation, allowed=2000)
         side.said(conversation)
         if state != "new":
-            conversations.claim(conversation, actor=person)
+            assignments.claim(conversation, actor=person)
 
 
 def run(url, token, operations, phases):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.models import AuditEntry
-from service import conversations
+from service import assignments, closing, replies
 from service.errors import (
     AgentUnavailable,
     AlreadyClaimed,
@@ -30,7 +30,7 @@ from wechat.models import OutboundMessage, ReplyWindow
 
 
 def held(brand: Side, agent: Any, **fields: Any) -> Conversation:
-    return conversations.claim(brand.conversation(**fields), actor=agent)
+    return assignments.claim(brand.conversation(**fields), actor=agent)
 
 
 def places_of(agent: Any) -> int:
@@ -50,7 +50,7 @@ def test_the_loser_is_told_who_has_it(brand: Side) -> None:
     winner, loser = brand.agent(display_name="周敏"), brand.agent()
     conversation = held(brand, winner)
     with pytest.raises(AlreadyClaimed) as refusal:
-        conversations.claim(conversation, actor=loser)
+        assignments.claim(conversation, actor=loser)
     assert refusal.value.code == "conversation_taken"
     assert refusal.value.extra["holder"] == winner.username
     assert "周敏" in str(refusal.value.message)
@@ -60,7 +60,7 @@ def test_the_loser_is_told_who_has_it(brand: Side) -> None:
 def test_claiming_ones_own_again_changes_nothing(brand: Side) -> None:
     agent = brand.agent()
     conversation = held(brand, agent)
-    conversations.claim(conversation, actor=agent)
+    assignments.claim(conversation, actor=agent)
     assert places_of(agent) == 1
 
 
@@ -75,7 +75,7 @@ def test_nobody_gets_more_than_agreed_and_a_lowered_capacity_keeps_what_is_held(
         held(brand, agent)
     assert places_of(agent) == 3
     for conversation in Conversation.objects.held_by(agent)[:2]:
-        conversations.close(conversation, actor=agent)
+        closing.close(conversation, actor=agent)
     held(brand, agent)
     assert places_of(agent) == 2
 
@@ -93,10 +93,8 @@ def test_a_reply_is_planned_once_however_often_the_button_is_pressed(
 ) -> None:
     agent = brand.agent()
     conversation = held(brand, agent)
-    first = conversations.reply(
-        conversation, text=" 您好 ", client_key="k1", actor=agent
-    )
-    again = conversations.reply(conversation, text="您好", client_key="k1", actor=agent)
+    first = replies.reply(conversation, text=" 您好 ", client_key="k1", actor=agent)
+    again = replies.reply(conversation, text="您好", client_key="k1", actor=agent)
     assert first == again
     outbound = OutboundMessage.objects.get()
     assert outbound.payload == {"text": "您好"}
@@ -107,18 +105,16 @@ def test_a_reply_is_planned_once_however_often_the_button_is_pressed(
     assert conversation.first_response_at == first.at
     assert conversation.messages_left == 4
     with pytest.raises(KeyReused):
-        conversations.reply(conversation, text="别的", client_key="k1", actor=agent)
+        replies.reply(conversation, text="别的", client_key="k1", actor=agent)
 
 
 def test_replies_that_wait_count_as_used(brand: Side) -> None:
     agent = brand.agent()
     conversation = held(brand, agent)
     for number in range(5):
-        conversations.reply(
-            conversation, text="好", client_key=f"k{number}", actor=agent
-        )
+        replies.reply(conversation, text="好", client_key=f"k{number}", actor=agent)
     with pytest.raises(NoMessagesLeft):
-        conversations.reply(conversation, text="好", client_key="k6", actor=agent)
+        replies.reply(conversation, text="好", client_key="k6", actor=agent)
     assert OutboundMessage.objects.count() == 5
 
 
@@ -126,25 +122,25 @@ def test_refusals_of_a_reply_say_why(brand: Side) -> None:
     agent, other = brand.agent(), brand.agent()
     waiting = brand.conversation()
     with pytest.raises(NotClaimed):
-        conversations.reply(waiting, text="好", client_key="a", actor=agent)
+        replies.reply(waiting, text="好", client_key="a", actor=agent)
     conversation = held(brand, agent)
     with pytest.raises(NotHolder):
-        conversations.reply(conversation, text="好", client_key="b", actor=other)
+        replies.reply(conversation, text="好", client_key="b", actor=other)
     with pytest.raises(BadReply, match=r"."):
-        conversations.reply(conversation, text="  ", client_key="c", actor=agent)
+        replies.reply(conversation, text="  ", client_key="c", actor=agent)
     with pytest.raises(BadReply) as refusal:
-        conversations.reply(conversation, text="好" * 700, client_key="d", actor=agent)
+        replies.reply(conversation, text="好" * 700, client_key="d", actor=agent)
     assert refusal.value.code == "text_too_long"
     ReplyWindow.objects.all().delete()
     with pytest.raises(WindowClosed):
-        conversations.reply(conversation, text="好", client_key="e", actor=agent)
+        replies.reply(conversation, text="好", client_key="e", actor=agent)
     conversation.member.is_reachable = False
     conversation.member.save(update_fields=["is_reachable"])
     with pytest.raises(NotReachable):
-        conversations.reply(conversation, text="好", client_key="f", actor=agent)
-    conversations.close(conversation, actor=agent)
+        replies.reply(conversation, text="好", client_key="f", actor=agent)
+    closing.close(conversation, actor=agent)
     with pytest.raises(AlreadyClosed):
-        conversations.reply(conversation, text="好", client_key="g", actor=agent)
+        replies.reply(conversation, text="好", client_key="g", actor=agent)
     assert not OutboundMessage.objects.exists()
 
 
@@ -154,29 +150,29 @@ def test_customers_of_kf_are_read_here_and_answered_in_wecom(brand: Side) -> Non
     agent = brand.agent()
     conversation = held(brand, agent)
     with pytest.raises(CannotReplyHere):
-        conversations.reply(conversation, text="好", client_key="a", actor=agent)
+        replies.reply(conversation, text="好", client_key="a", actor=agent)
 
 
 def test_closing_frees_the_place_and_is_written_down(brand: Side) -> None:
     agent, other = brand.agent(), brand.agent()
     conversation = held(brand, agent)
     with pytest.raises(NotHolder):
-        conversations.close(conversation, actor=other)
-    conversations.close(conversation, reason="resolved", actor=agent)
+        closing.close(conversation, actor=other)
+    closing.close(conversation, reason="resolved", actor=agent)
     assert places_of(agent) == 0
     conversation.refresh_from_db()
     assert (conversation.state, conversation.close_reason) == ("closed", "resolved")
     assert AuditEntry.objects.filter(action="service.conversation.closed").exists()
     with pytest.raises(AlreadyClosed):
-        conversations.close(conversation, actor=agent)
+        closing.close(conversation, actor=agent)
     with pytest.raises(AlreadyClosed):
-        conversations.claim(conversation, actor=other)
+        assignments.claim(conversation, actor=other)
 
 
 def test_handing_over_moves_the_place_in_one_step(brand: Side) -> None:
     agent, colleague = brand.agent(), brand.agent()
     conversation = held(brand, agent)
-    conversations.transfer_to(conversation, staff=colleague, actor=agent)
+    assignments.transfer_to(conversation, staff=colleague, actor=agent)
     conversation.refresh_from_db()
     assert conversation.assignee == colleague
     assert (places_of(agent), places_of(colleague)) == (0, 1)
@@ -189,9 +185,9 @@ def test_a_full_or_unable_colleague_gets_nothing(brand: Side, dealer: Side) -> N
     AgentState.objects.create(staff=full, capacity=0)
     conversation = held(brand, agent)
     with pytest.raises(AtCapacity):
-        conversations.transfer_to(conversation, staff=full, actor=agent)
+        assignments.transfer_to(conversation, staff=full, actor=agent)
     with pytest.raises(AgentUnavailable):
-        conversations.transfer_to(conversation, staff=stranger, actor=agent)
+        assignments.transfer_to(conversation, staff=stranger, actor=agent)
     conversation.refresh_from_db()
     assert conversation.assignee == agent
     assert places_of(agent) == 1
@@ -201,7 +197,7 @@ def test_what_is_put_back_waits_in_front(brand: Side) -> None:
     agent = brand.agent()
     conversation = held(brand, agent)
     brand.conversation()
-    conversations.requeue(conversation, actor=agent)
+    assignments.requeue(conversation, actor=agent)
     first = (
         Conversation.objects.waiting().order_by("-priority", "waiting_since").first()
     )
@@ -214,10 +210,10 @@ def test_a_supervisor_assigns_what_waits_and_takes_back_what_is_held(
 ) -> None:
     supervisor, agent, other = brand.agent("supervisor"), brand.agent(), brand.agent()
     conversation = brand.conversation()
-    conversations.assign(conversation, staff=agent, actor=supervisor)
+    assignments.assign(conversation, staff=agent, actor=supervisor)
     with pytest.raises(NotHolder):
-        conversations.requeue(conversation, actor=other)
-    conversations.requeue(conversation, actor=supervisor, because="supervisor")
+        assignments.requeue(conversation, actor=other)
+    assignments.requeue(conversation, actor=supervisor, because="supervisor")
     assert places_of(agent) == 0
 
 
@@ -233,7 +229,7 @@ def test_the_conversations_of_who_is_deactivated_wait_again(brand: Side) -> None
 def test_a_note_is_seen_by_colleagues_only(brand: Side) -> None:
     agent = brand.agent()
     conversation = held(brand, agent)
-    conversations.note(conversation, text="皮肤敏感", client_key="n1", actor=agent)
-    conversations.note(conversation, text="皮肤敏感", client_key="n1", actor=agent)
+    replies.note(conversation, text="皮肤敏感", client_key="n1", actor=agent)
+    replies.note(conversation, text="皮肤敏感", client_key="n1", actor=agent)
     assert conversation.messages.get().direction == "note"
     assert not OutboundMessage.objects.exists()

@@ -13,7 +13,7 @@ from core.system_settings import declarations
 from crm.merging import merge
 from crm.models import ConsentEntry, Identity, Member
 from crm.purging import purge
-from service import conversations
+from service import assignments, closing, replies
 from service.models import AgentState, Conversation, Message, MissCount
 from tests.service.world import LONG_DUE, Side, run_again, work
 from wechat.models import InboundEvent, Media, OutboundMessage
@@ -72,10 +72,10 @@ def test_no_rule_answers_while_a_conversation_is_open(brand: Side) -> None:
     brand.says(OPENID, "怎么退货")
     assert [m.text for m in only_conversation().messages.all()] == ["人工", "怎么退货"]
     assert purposes() == ["service.queued"]
-    conversation = conversations.claim(only_conversation(), actor=brand.agent())
+    conversation = assignments.claim(only_conversation(), actor=brand.agent())
     brand.says(OPENID, "退货")
     assert conversation.messages.count() == 3
-    conversations.close(conversation, actor=conversation.assignee)
+    closing.close(conversation, actor=conversation.assignee)
     brand.says(OPENID, "退货")
     assert purposes()[-1] == "content.answer"
 
@@ -150,8 +150,8 @@ def test_a_replay_changes_nothing(brand: Side) -> None:
     for event in events:
         run_again(event)
     assert state() == before
-    conversation = conversations.claim(only_conversation(), actor=brand.agent())
-    conversations.close(conversation, actor=conversation.assignee)
+    conversation = assignments.claim(only_conversation(), actor=brand.agent())
+    closing.close(conversation, actor=conversation.assignee)
     after = state()
     for event in events:
         run_again(event)
@@ -161,7 +161,7 @@ def test_a_replay_changes_nothing(brand: Side) -> None:
 def test_who_unfollows_ends_the_conversation(brand: Side) -> None:
     brand.says(OPENID, "人工")
     agent = brand.agent()
-    conversations.claim(only_conversation(), actor=agent)
+    assignments.claim(only_conversation(), actor=agent)
     event = brand.leaves(OPENID)
     conversation = only_conversation()
     assert (conversation.state, conversation.close_reason) == ("closed", "unfollowed")
@@ -180,7 +180,7 @@ def test_a_text_the_administrator_empties_is_not_sent(brand: Side) -> None:
 def test_two_members_found_to_be_one_have_one_conversation(brand: Side) -> None:
     older = brand.conversation()
     agent = brand.agent()
-    newer = conversations.claim(brand.conversation(), actor=agent)
+    newer = assignments.claim(brand.conversation(), actor=agent)
     for conversation, text in ((older, "一"), (newer, "二")):
         Message.objects.create(conversation=conversation, direction="in", text=text)
     boss = brand.agent("administrator", is_superuser=True)
@@ -197,8 +197,8 @@ def test_two_members_found_to_be_one_have_one_conversation(brand: Side) -> None:
 def test_a_purge_leaves_no_words_behind(brand: Side) -> None:
     brand.says(OPENID, "我住在南京西路")
     brand.says(OPENID, "电话13800138000")
-    conversation = conversations.claim(only_conversation(), actor=brand.agent())
-    conversations.reply(
+    conversation = assignments.claim(only_conversation(), actor=brand.agent())
+    replies.reply(
         conversation, text="好的张小姐", client_key="k", actor=conversation.assignee
     )
     member = Member.objects.get()

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from content.models import AnswerRule
-from service import conversations
+from service import assignments
 from service.models import AgentState, Conversation
 from staff.accounts import deactivate
 from tests.conftest import build_staff
@@ -383,7 +383,7 @@ def test_without_a_socket_the_page_polls_and_loses_nothing(
     phone.say("人工")
     row = seat.find(phone)
     with place.stack.orm():
-        conversations.claim(row, actor=seat.person)
+        assignments.claim(row, actor=seat.person)
     seat.page.goto(f"{place.stack.url}/admin/workspace/{row.pk}/")
     expect(seat.page.locator(".ws-offline")).to_be_visible()
     phone.say("没有实时连接也要看到")
@@ -399,7 +399,7 @@ def test_the_list_works_by_keyboard(place: Place, sit: Any) -> None:
         phone.say("人工")
         row = seat.find(phone)
         with place.stack.orm():
-            conversations.claim(row, actor=seat.person)
+            assignments.claim(row, actor=seat.person)
     seat.page.reload()
     expect(seat.page.locator(".ws-row")).to_have_count(2)
     seat.page.keyboard.press("j")

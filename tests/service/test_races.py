@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count, F
 
 from core.errors import AppError
-from service import conversations
+from service import assignments, closing, conversations, replies
 from service.conversations import Said
 from service.errors import AlreadyClaimed, AtCapacity
 from service.models import AgentState, Assignment, Conversation, Message
@@ -81,7 +81,7 @@ def test_five_hundred_conversations_each_get_exactly_one_owner(side: Side) -> No
         agent = agents[number % AGENTS]
         for conversation in wanted[number]:
             try:
-                found = conversations.claim(conversation, actor=agent)
+                found = assignments.claim(conversation, actor=agent)
             except (AlreadyClaimed, AtCapacity) as refusal:
                 with lock:
                     refused[refusal.code] += 1
@@ -105,7 +105,7 @@ def test_nobody_exceeds_a_small_capacity_however_hard_they_grab(side: Side) -> N
 
     def grab(number: int) -> None:
         try:
-            conversations.claim(waiting[number], actor=agent)
+            assignments.claim(waiting[number], actor=agent)
         except AtCapacity:
             return
 
@@ -131,16 +131,16 @@ def test_taking_giving_back_and_closing_at_once_never_tears_the_books(
             agent = dice.choice(agents)
             step: Callable[[], Any] = dice.choice(
                 [
-                    lambda row=row, agent=agent: conversations.claim(row, actor=agent),
-                    lambda row=row: conversations.requeue(row, actor=supervisor),
-                    lambda row=row, agent=agent: conversations.transfer_to(
+                    lambda row=row, agent=agent: assignments.claim(row, actor=agent),
+                    lambda row=row: assignments.requeue(row, actor=supervisor),
+                    lambda row=row, agent=agent: assignments.transfer_to(
                         row, staff=agent, actor=supervisor
                     ),
-                    lambda agent=agent: conversations.requeue_all_of(
+                    lambda agent=agent: assignments.requeue_all_of(
                         agent, actor=supervisor, because="released"
                     ),
                     lambda row=row: (
-                        conversations.close(row, actor=supervisor)
+                        closing.close(row, actor=supervisor)
                         if dice.random() < 0.1
                         else None
                     ),
@@ -157,7 +157,7 @@ def test_taking_giving_back_and_closing_at_once_never_tears_the_books(
 
 def test_two_first_messages_at_once_open_one_conversation(side: Side) -> None:
     seed = side.conversation()
-    conversations.finish(seed, reason="resolved", actor=side.agent())
+    closing.finish(seed, reason="resolved", actor=side.agent())
     actor = side.agent()
 
     def say(number: int) -> None:
@@ -177,10 +177,10 @@ def test_two_first_messages_at_once_open_one_conversation(side: Side) -> None:
 
 def test_one_key_pressed_in_ten_tabs_is_one_message(side: Side) -> None:
     agent = side.agent()
-    conversation = conversations.claim(side.conversation(), actor=agent)
+    conversation = assignments.claim(side.conversation(), actor=agent)
 
     def press(_number: int) -> None:
-        conversations.reply(conversation, text="您好", client_key="one", actor=agent)
+        replies.reply(conversation, text="您好", client_key="one", actor=agent)
 
     at_once(10, press)
     assert Message.objects.filter(direction="out").count() == 1
@@ -189,7 +189,7 @@ def test_one_key_pressed_in_ten_tabs_is_one_message(side: Side) -> None:
 
 CRASHING = """
 import django; django.setup()
-from service import conversations
+from service import assignments, closing, conversations, replies
 from service.models import Conversation
 from staff.models import Staff
 row = Conversation.objects.get(pk={row})
@@ -213,18 +213,18 @@ def test_a_kill_inside_a_claim_or_a_return_leaves_the_old_owner(
     # What is killed, what is then done by hand, and who owns it afterwards.
     steps: list[tuple[str, Callable[[Conversation], Any], int | None]] = [
         (
-            "conversations.claim(row, actor=actor)",
-            lambda row: conversations.claim(row, actor=agent),
+            "assignments.claim(row, actor=actor)",
+            lambda row: assignments.claim(row, actor=agent),
             agent.pk,
         ),
         (
-            "conversations.transfer_to(row, actor=actor, staff=colleague)",
-            lambda row: conversations.transfer_to(row, staff=colleague, actor=agent),
+            "assignments.transfer_to(row, actor=actor, staff=colleague)",
+            lambda row: assignments.transfer_to(row, staff=colleague, actor=agent),
             colleague.pk,
         ),
         (
-            "conversations.requeue(row, actor=colleague)",
-            lambda row: conversations.requeue(row, actor=colleague),
+            "assignments.requeue(row, actor=colleague)",
+            lambda row: assignments.requeue(row, actor=colleague),
             None,
         ),
     ]

@@ -13,7 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from core import live
-from service import attention, conversations, presence
+from service import assignments, attention, presence, replies
 from service.models import AgentState, Conversation, Message
 from service.tasks import mark_absent
 from tests.service.world import Side
@@ -74,7 +74,7 @@ def test_accept_answer_close_through_the_page(brand: Side, agent: Any) -> None:
 def test_the_loser_reads_who_has_it_but_not_what_was_said(
     brand: Side, agent: Any
 ) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     Message.objects.create(
         conversation=conversation, direction="in", text="我的地址是南京西路"
     )
@@ -105,7 +105,7 @@ def test_another_controllers_conversation_does_not_exist(
 
 
 def test_sockets_hear_only_what_the_page_may_show(brand: Side, agent: Any) -> None:
-    mine = conversations.claim(brand.conversation(), actor=agent)
+    mine = assignments.claim(brand.conversation(), actor=agent)
     waiting = brand.conversation()
     other = brand.agent()
     assert live.may_subscribe(agent, f"conversation.{mine.pk}")
@@ -125,7 +125,7 @@ def test_who_neither_answers_nor_supervises_stays_out(brand: Side, role: str) ->
 
 
 def test_the_team_tab_is_for_supervisors(brand: Side, agent: Any) -> None:
-    held = conversations.claim(brand.conversation(), actor=agent)
+    held = assignments.claim(brand.conversation(), actor=agent)
     presence.arrive(agent)
     address = reverse("admin:workspace_team")
     assert browser_of(agent).get(address).status_code == 403
@@ -152,7 +152,7 @@ def test_a_supervisor_assigns_and_takes_back(brand: Side, agent: Any) -> None:
 
 
 def test_a_picture_is_checked_re_encoded_and_sent_once(brand: Side, agent: Any) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     for _ in range(2):
         answer = do(agent, conversation, "picture", client_key="p", picture=a_picture())
         assert answer.status_code == 200
@@ -166,7 +166,7 @@ def test_a_picture_is_checked_re_encoded_and_sent_once(brand: Side, agent: Any) 
 
 
 def test_what_is_no_picture_is_refused_in_words(brand: Side, agent: Any) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     fake = io.BytesIO(b"<svg onload=alert(1)>")
     fake.name = "x.png"
     refusal = do(agent, conversation, "picture", client_key="p", picture=fake)
@@ -176,7 +176,7 @@ def test_what_is_no_picture_is_refused_in_words(brand: Side, agent: Any) -> None
 
 
 def test_what_customers_write_is_never_markup(brand: Side, agent: Any) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     Message.objects.create(
         conversation=conversation,
         direction="in",
@@ -188,8 +188,8 @@ def test_what_customers_write_is_never_markup(brand: Side, agent: Any) -> None:
 
 
 def test_failed_and_unknown_messages_say_so(brand: Side, agent: Any) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
-    message = conversations.reply(conversation, text="好", client_key="k", actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
+    message = replies.reply(conversation, text="好", client_key="k", actor=agent)
     rows = OutboundMessage.objects.filter(pk=message.outbound_id)
     rows.update(state="failed", reason="超出 48 小时窗口")
     text = desk_of(agent, conversation).content.decode()
@@ -200,7 +200,7 @@ def test_failed_and_unknown_messages_say_so(brand: Side, agent: Any) -> None:
 def test_older_lines_come_in_pages_without_gap_or_repeat(
     brand: Side, agent: Any
 ) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     start = timezone.now() - timedelta(days=3)
     for number in range(150):
         Message.objects.create(
@@ -225,7 +225,7 @@ def test_older_lines_come_in_pages_without_gap_or_repeat(
 def test_opening_a_conversation_costs_the_same_however_long_it_is(
     brand: Side, agent: Any, django_assert_max_num_queries: Any
 ) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     for number in range(40):
         Message.objects.create(
             conversation=conversation, direction="in", text=f"{number}", sender=agent
@@ -258,7 +258,7 @@ def test_an_agent_who_comes_back_is_online_again_and_a_choice_stays(agent: Any) 
 def test_who_closes_the_workspace_is_offline_and_keeps_the_conversations(
     brand: Side, agent: Any
 ) -> None:
-    conversation = conversations.claim(brand.conversation(), actor=agent)
+    conversation = assignments.claim(brand.conversation(), actor=agent)
     presence.arrive(agent)
     mark_absent()
     assert AgentState.objects.get(staff=agent).status == "online"
@@ -275,7 +275,7 @@ def test_who_closes_the_workspace_is_offline_and_keeps_the_conversations(
 
 
 def test_home_and_health_tell_of_who_waits(brand: Side, agent: Any) -> None:
-    mine = conversations.claim(brand.conversation(), actor=agent)
+    mine = assignments.claim(brand.conversation(), actor=agent)
     waiting = brand.conversation()
     Conversation.objects.filter(pk=waiting.pk).update(
         waiting_since=timezone.now() - timedelta(hours=1)
@@ -284,5 +284,5 @@ def test_home_and_health_tell_of_who_waits(brand: Side, agent: Any) -> None:
     assert mine.member.display_name in home
     assert f"{brand.queue}：1 位客户排队" in home
     assert attention.oldest_waiting().ok is False
-    conversations.claim(waiting, actor=agent)
+    assignments.claim(waiting, actor=agent)
     assert attention.oldest_waiting().ok is True
