@@ -1,7 +1,10 @@
 """Faults that are waiting for a call: which one meets it, and what it does."""
 
 import re
+import threading
 from dataclasses import dataclass
+
+from django.db import transaction
 
 from sandbox import world
 from sandbox.models import Fault
@@ -86,9 +89,40 @@ def is_known(name: str) -> bool:
     return name in NAMES or re.fullmatch(r"slow:\d{1,3}(\.\d{1,3})?", name) is not None
 
 
+class _Waiting:
+    """Whether any fault waits, asked of the database only after a change: the process
+    is the only writer of its file."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: bool | None = None
+        self._changes = 0
+
+    def any(self) -> bool:
+        known, changes = self._known, self._changes
+        if known is None:
+            known = Fault.objects.exists()
+            with self._lock:
+                if changes == self._changes:
+                    self._known = known
+        return known
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known, self._changes = None, self._changes + 1
+
+
+_waiting = _Waiting()
+
+
+def changed() -> None:
+    """Faults were set or cleared in the open transaction."""
+    transaction.on_commit(_waiting.forget)
+
+
 def strike(path: str) -> Struck | None:
     """Take one from the oldest fault that waits for this path."""
-    if not Fault.objects.exists():
+    if not _waiting.any():
         return None
     with world.change():
         for fault in Fault.objects.order_by("pk"):
@@ -98,6 +132,7 @@ def strike(path: str) -> Struck | None:
                 fault.left -= 1
                 if fault.left <= 0:
                     fault.delete()
+                    changed()
                 else:
                     fault.save(update_fields=["left"])
             return Struck(fault.fault, fault.hold_seconds)

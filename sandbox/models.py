@@ -444,12 +444,22 @@ class Call(models.Model):
     method = models.CharField(max_length=8)
     path = models.CharField(max_length=200)
     query: Any = models.JSONField()
+    # Long lists in it are cut: the whole text is then in ``CallBody``.
     body: Any = models.JSONField(null=True)
+    is_cut = models.BooleanField(default=False)
     status = models.IntegerField()
     answer: Any = models.JSONField(null=True)
     account_slug = models.CharField(max_length=40, blank=True)
     fault = models.CharField(max_length=40, blank=True)
     delivered = models.BooleanField(default=True)
+
+
+class CallBody(models.Model):
+    """The body of a call as it came, when ``Call`` holds only a part of it."""
+
+    # Whoever deletes calls deletes these first, all at once.
+    call = models.OneToOneField(Call, models.DO_NOTHING, primary_key=True)
+    text = models.TextField()
 
 
 class Fault(models.Model):

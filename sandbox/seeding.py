@@ -12,7 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection
 
-from sandbox import clock, ids, options, world
+from sandbox import clock, faults, ids, options, world
 from sandbox.models import (
     Account,
     Colleague,
@@ -127,6 +127,7 @@ def wipe() -> None:
     for path in Path(settings.MEDIA_DIR).glob("*"):
         path.unlink()
     options.forget()
+    faults.changed()
     _accounts()
 
 

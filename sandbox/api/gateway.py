@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
@@ -31,6 +32,8 @@ from sandbox.api import (  # noqa: F401  (each module registers its calls)
 from sandbox.api.registry import ENDPOINTS, MP, QY, Answer, Blob, Call, Refusal
 from sandbox.faults import Struck
 
+# Records of longer bodies keep so much of each list: thousands of them must be readable.
+LONG_BODY, LIST_KEPT = 8_000, 100
 BAD_GATEWAY = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
     "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n"
@@ -47,8 +50,9 @@ def api(request: HttpRequest, path: str, prefix: str = "") -> HttpResponseBase:
     struck = faults.strike(call.path)
     if struck is not None and not struck.lets_through:
         return _stopped(call, struck)
-    answer, status = _answer(call)
-    _record(call, answer, status, struck)
+    with world.change():
+        answer = _answer(call)
+        _record(call, answer, 200, struck)
     for wait in call.before_answer:
         wait()
     try:
@@ -96,8 +100,8 @@ def _platform(path: str, query: dict[str, str]) -> str:
     return QY if path.startswith(("/cgi-bin/externalcontact", "/cgi-bin/kf/")) else MP
 
 
-def _answer(call: Call) -> tuple[Answer, int]:
-    """The answer's body and HTTP status: 200 even for errors."""
+def _answer(call: Call) -> Answer:
+    """The answer's body. A refused call leaves nothing but its count."""
     try:
         endpoint = ENDPOINTS.get((call.platform, call.path))
         if endpoint is None:
@@ -107,10 +111,10 @@ def _answer(call: Call) -> tuple[Answer, int]:
         if endpoint.needs_token:
             call.account = tokens.check(call)
             quotas.count(call.account, call.path)
-        with world.change():
-            return endpoint.handler(call), 200
+        with transaction.atomic():
+            return endpoint.handler(call)
     except Refusal as refusal:
-        return _refused(call, refusal.errcode, refusal.errmsg) | refusal.more, 200
+        return _refused(call, refusal.errcode, refusal.errmsg) | refusal.more
 
 
 def _unknown(call: Call) -> Refusal:
@@ -194,24 +198,29 @@ def _record(
     token = call.query.get("access_token", "")
     account = getattr(call, "account", None) or tokens.owner(token)
     name = struck.name if struck else ""
+    body, rest = _body(call)
     with world.change():
-        models.Call.objects.create(
+        row = models.Call.objects.create(
             at=clock.now(),
             real_at=time.time(),
             platform=call.platform,
             method=call.method,
             path=call.path[:200],
             query=call.query,
-            body=_body(call),
+            body=body,
+            is_cut=rest is not None,
             status=0 if name == "accept_then_timeout" else status,
             answer=answer,
             account_slug=account.slug if account else "",
             fault=name,
             delivered=name not in ("cut", "accept_then_timeout", "accept_then_cut"),
         )
+        if rest is not None:
+            models.CallBody.objects.create(call=row, text=rest)
 
 
-def _body(call: Call) -> Any:
+def _body(call: Call) -> tuple[Any, str | None]:
+    """What to record, and the whole text when that is only a part of it."""
     if call.files:
         return {
             name: {
@@ -220,9 +229,18 @@ def _body(call: Call) -> Any:
                 "size": file.size,
             }
             for name, file in call.files.items()
-        }
+        }, None
     text = call.raw.decode(errors="replace")
     try:
-        return json.loads(text) if text else None
+        body = json.loads(text) if text else None
     except ValueError:
-        return text[:20_000]
+        return text[:20_000], None
+    if isinstance(body, dict) and len(text) > LONG_BODY:
+        cut = {name: _cut_list(value) for name, value in body.items()}
+        if cut != body:
+            return cut, text
+    return body, None
+
+
+def _cut_list(value: Any) -> Any:
+    return value[:LIST_KEPT] if isinstance(value, list) else value

@@ -128,10 +128,7 @@ def _spend(account: Account, audience: Audience) -> None:
             ("mass to all", month, options.get("mass_to_all_per_month")),
         ]
     for key, when, most in limits:
-        if quotas.used(account, key, when) >= most:
-            raise NO_QUOTA
-    for key, when, _ in limits:
-        quotas.use(account, key, when)
+        quotas.use_within(account, key, when, most, NO_QUOTA)
 
 
 # -- what is said

@@ -3,9 +3,10 @@
 import datetime
 from zoneinfo import ZoneInfo
 
+from django.db import connection
 from django.db.models import F
 
-from sandbox import clock, options, world
+from sandbox import clock, options
 from sandbox.api.registry import Refusal
 from sandbox.models import Account, Use
 
@@ -22,48 +23,51 @@ def used(account: Account, key: str, when: str) -> int:
     return row.used if row else 0
 
 
+USE = """
+    INSERT INTO sandbox_use (account_id, key, period, used) VALUES (%s, %s, %s, 1)
+    ON CONFLICT (account_id, key, period) DO UPDATE SET used = used + 1
+    RETURNING used
+"""
+
+
 def use(account: Account, key: str, when: str) -> int:
     """Count one more; returns how many there are now."""
-    row, _ = Use.objects.get_or_create(account=account, key=key, period=when)
-    Use.objects.filter(pk=row.pk).update(used=F("used") + 1)
-    return row.used + 1
+    with connection.cursor() as cursor:
+        cursor.execute(USE, [account.pk, key, when])
+        return int(cursor.fetchone()[0])
+
+
+def use_within(
+    account: Account, key: str, when: str, most: int | None, refusal: Refusal
+) -> None:
+    """Count one more, or refuse and count nothing when there were ``most``."""
+    if use(account, key, when) > (float("inf") if most is None else most):
+        Use.objects.filter(account=account, key=key, period=when).update(
+            used=F("used") - 1
+        )
+        raise refusal
+
+
+OF_THE_DAY = Refusal(45009, "reach max api daily quota limit")
+OF_THE_MINUTE = Refusal(
+    45011, "api minute-quota reach limit, must slower, retry next minute"
+)
+OF_WECOM = Refusal(45009, "api freq out of limit")
 
 
 def count(account: Account, path: str) -> None:
     """Count this call or refuse it: 45009 in both worlds."""
-    with world.change():
-        if account.is_wecom:
-            _count_wecom(account, path)
-            return
-        limit = options.get("daily").get(path)
-        day = period("%Y-%m-%d")
-        if limit is not None and used(account, path, day) >= limit:
-            raise Refusal(45009, "reach max api daily quota limit")
-        _count_minute(account, path)
-        use(account, path, day)
-
-
-def _count_minute(account: Account, path: str) -> None:
-    limit = options.get("minutely").get(path)
-    if limit is None:
-        return
     minute = period("%Y-%m-%dT%H:%M")
-    if used(account, path, minute) >= limit:
-        raise Refusal(
-            45011, "api minute-quota reach limit, must slower, retry next minute"
-        )
-    use(account, path, minute)
-
-
-def _count_wecom(account: Account, path: str) -> None:
-    for form, limit in (
-        ("%Y-%m-%dT%H:%M", options.get("wecom_per_minute")),
-        ("%Y-%m-%dT%H", options.get("wecom_per_hour")),
-    ):
-        when = period(form)
-        if used(account, path, when) >= limit:
-            raise Refusal(45009, "api freq out of limit")
-        use(account, path, when)
+    if account.is_wecom:
+        hour = period("%Y-%m-%dT%H")
+        use_within(account, path, minute, options.get("wecom_per_minute"), OF_WECOM)
+        use_within(account, path, hour, options.get("wecom_per_hour"), OF_WECOM)
+        return
+    a_minute = options.get("minutely").get(path)
+    if a_minute is not None:
+        use_within(account, path, minute, a_minute, OF_THE_MINUTE)
+    a_day = options.get("daily").get(path)
+    use_within(account, path, period("%Y-%m-%d"), a_day, OF_THE_DAY)
 
 
 def clear(account: Account) -> None:

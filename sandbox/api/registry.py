@@ -97,6 +97,8 @@ class Call:
 
 def _hides_text(raw: bytes) -> bool:
     """Whether text that people read is written as ``\\uXXXX`` escapes."""
+    if b"\\u" not in raw:
+        return False
     escapes = re.findall(rb"(?<!\\)(?:\\\\)*\\u([0-9a-fA-F]{4})", raw)
     return any(int(code, 16) >= 0x80 for code in escapes)
 

@@ -41,14 +41,10 @@ def find(person_id: str) -> Person:
 
 def follow_of(person: Person, body: dict[str, Any]) -> Follow:
     slug = text_of(body, "account", longest=64)
-    follow = (
-        Follow.objects.select_related("account", "person")
-        .filter(person=person, account_id=slug)
-        .first()
-    )
-    if follow is None:
+    account = Account.objects.filter(pk=slug).exclude(kind="wecom").first()
+    if account is None:
         raise missing(f"no official account {slug!r}")
-    return follow
+    return people.follow_of(person, account)
 
 
 def colleague_of(body: dict[str, Any]) -> Colleague:

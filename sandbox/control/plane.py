@@ -1,12 +1,14 @@
 """``/control/…``: calls, pushes, faults, the clock and the settings."""
 
+import json
 import time
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from sandbox import clock, faults, options, seeding
 from sandbox.control.door import (
+    answer,
     bad,
     body_of,
     door,
@@ -15,34 +17,48 @@ from sandbox.control.door import (
     page_of,
     text_of,
 )
-from sandbox.models import Call, ContactWay, Fault, Push, QrCode
+from sandbox.models import Call, CallBody, ContactWay, Fault, Push, QrCode
 
 
-def calls(request: HttpRequest) -> list[dict[str, Any]]:
-    """``?path=&since=&account=&id=&after=<id>&limit=``, oldest first, newest 1,000.
+def calls(request: HttpRequest) -> HttpResponse:
+    """``?path=&since=&until=&account=&id=&after=<id>&limit=&offset=&order=``.
 
-    ``since`` is read on the machine's clock; one that lies in the machine's future
-    is read on the virtual clock.
+    Oldest first. Of more than ``limit`` (1,000) the newest; with ``order=oldest`` the
+    oldest, so that ``after`` the last id leads from page to page. The number of all is
+    in ``X-Total-Count``. ``brief=1`` leaves query and body out.
+
+    ``since`` and ``until`` are read on the machine's clock; one that lies in the
+    machine's future is read on the virtual clock.
     """
     rows = Call.objects.filter(**_wanted_id(request))
     if request.GET.get("path"):
         rows = rows.filter(path__contains=request.GET["path"].strip("*"))
     if request.GET.get("account"):
         rows = rows.filter(account_slug=request.GET["account"])
-    since = request.GET.get("since")
-    if since:
-        try:
-            second = float(since)
-        except ValueError as error:
-            raise bad("since must be Unix seconds") from error
-        if second > time.time():
-            rows = rows.filter(at__gte=second)
-        else:
-            rows = rows.filter(real_at__gte=second)
+    for name, lookup in (("since", "gte"), ("until", "lt")):
+        if request.GET.get(name):
+            rows = rows.filter(**_moment(request, name, lookup))
     rows = rows.filter(pk__gt=_after(request))
     limit, offset = page_of(request, 1000, 5000)
-    newest = rows.order_by("-pk")[offset : offset + limit]
-    return [_call_body(row) for row in reversed(newest)]
+    is_brief = request.GET.get("brief") == "1"
+    page = rows.defer("query", "body") if is_brief else rows
+    if request.GET.get("order") == "oldest":
+        found = list(page.order_by("pk")[offset : offset + limit])
+    else:
+        found = list(reversed(page.order_by("-pk")[offset : offset + limit]))
+    is_whole = "id" in request.GET
+    response = answer([_call_body(row, is_brief, is_whole) for row in found])
+    response["X-Total-Count"] = str(rows.count())
+    return response
+
+
+def _moment(request: HttpRequest, name: str, lookup: str) -> dict[str, float]:
+    try:
+        second = float(request.GET[name])
+    except ValueError as error:
+        raise bad(f"{name} must be Unix seconds") from error
+    clock_field = "at" if second > time.time() else "real_at"
+    return {f"{clock_field}__{lookup}": second}
 
 
 def _wanted_id(request: HttpRequest) -> dict[str, int]:
@@ -59,8 +75,16 @@ def _after(request: HttpRequest) -> int:
     return int(after)
 
 
-def _call_body(row: Call) -> dict[str, Any]:
-    return {
+def _call_body(row: Call, is_brief: bool, is_whole: bool) -> dict[str, Any]:
+    """``is_cut`` says that lists in the body are longer than shown; asked for by its
+    id a call is shown in full."""
+    body: dict[str, Any] = {}
+    if not is_brief:
+        body = {"query": row.query, "body": row.body, "is_cut": row.is_cut}
+        if row.is_cut and is_whole:
+            whole = CallBody.objects.get(call=row).text
+            body |= {"body": json.loads(whole), "is_cut": False}
+    return body | {
         "id": row.pk,
         "at": row.at,
         "real_at": row.real_at,
@@ -68,8 +92,6 @@ def _call_body(row: Call) -> dict[str, Any]:
         "platform": row.platform,
         "method": row.method,
         "path": row.path,
-        "query": row.query,
-        "body": row.body,
         "status": row.status,
         "answer": row.answer,
         "fault": row.fault,
@@ -78,6 +100,7 @@ def _call_body(row: Call) -> dict[str, Any]:
 
 
 def forget_calls(request: HttpRequest) -> dict[str, Any]:
+    CallBody.objects.all().delete()
     return {"ok": True, "deleted": Call.objects.all().delete()[0]}
 
 
@@ -175,6 +198,7 @@ def put_fault(request: HttpRequest) -> dict[str, Any]:
     row = Fault.objects.create(
         path=path, fault=name, left=int(times), hold_seconds=hold
     )
+    faults.changed()
     return _fault_body(row)
 
 
@@ -193,6 +217,7 @@ def list_faults(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def clear_faults(request: HttpRequest) -> dict[str, Any]:
+    faults.changed()
     return {"ok": True, "deleted": Fault.objects.all().delete()[0]}
 
 
