@@ -14,15 +14,16 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment, status
-from crm import members, pages
-from crm.filters import AccountFilter, FollowingFilter, OptedOutFilter
-from crm.models import Identity, Member
+from crm import members, pages, tag_pages
+from crm.filters import AccountFilter, FollowingFilter, OptedOutFilter, TagFilter
+from crm.models import Identity, Member, MemberTag
 
 # What the list keeps of the last look at it: filters and search, not the page.
-REMEMBERED = ("q", "stage__exact", "account", "following", "opted_out")
+REMEMBERED = ("q", "stage__exact", "account", "following", "opted_out", "tag")
 SESSION_KEY = "crm.member.list"
 
 
@@ -32,12 +33,14 @@ class MemberAdmin(ScopedAdmin):
         "name",
         "stage_shown",
         "accounts_shown",
+        "tags_shown",
         "org_unit",
         "marketing_shown",
         "last_seen_shown",
     )
     list_display_links = ("name",)
-    list_filter = ("stage", AccountFilter, FollowingFilter, OptedOutFilter)
+    list_filter = ("stage", AccountFilter, TagFilter, FollowingFilter, OptedOutFilter)
+    list_filter_submit = True
     list_select_related = ("org_unit",)
     ordering = ("-last_seen_at", "-id")
     # Looked up by crm.members.look_up; the field only makes the search box appear.
@@ -46,7 +49,7 @@ class MemberAdmin(ScopedAdmin):
         "Part of the name or remark, number, openid, unionid, external_userid, phone"
     )
     command_search = True
-    actions = None
+    actions = ("tag_selected",)
 
     # permissions: members come from the platforms, and leave by the purge
 
@@ -58,6 +61,9 @@ class MemberAdmin(ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_tag_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(tag_pages.TAG)
 
     # rows
 
@@ -122,6 +128,10 @@ class MemberAdmin(ScopedAdmin):
             or "–"
         )
 
+    @admin.display(description=_("tags"))
+    def tags_shown(self, member: Member) -> SafeString | str:
+        return tag_pages.chips(member)
+
     @admin.display(description=_("marketing"), ordering="opted_out_at")
     def marketing_shown(self, member: Member) -> SafeString:
         if member.opted_out_at:
@@ -135,6 +145,14 @@ class MemberAdmin(ScopedAdmin):
         return format_html(
             '<span class="pd-num">{}</span>', moment(member.last_seen_at)
         )
+
+    # actions
+
+    @action(description=_("Add a tag to the selected members"), permissions=["tag"])
+    def tag_selected(
+        self, request: HttpRequest, queryset: QuerySet[Member]
+    ) -> HttpResponse | None:
+        return tag_pages.tag_selected(request, queryset)
 
     # the member page
 
@@ -155,6 +173,9 @@ class MemberAdmin(ScopedAdmin):
                 "<path:object_id>/remark/",
                 wrap(self.remark_view),
                 name="crm_member_remark",
+            ),
+            path(
+                "<path:object_id>/tags/", wrap(self.tags_view), name="crm_member_tags"
             ),
             *super().get_urls(),
         ]
@@ -177,15 +198,23 @@ class MemberAdmin(ScopedAdmin):
     def remark_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return pages.change_remark(request, self._visible_member(request, object_id))
 
+    def tags_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return tag_pages.change(request, self._visible_member(request, object_id))
+
     def _visible_member(self, request: HttpRequest, object_id: str) -> Member:
         """Also those merged or purged: links to them stand in the trail."""
         return pages.visible_member(request, object_id)
 
 
 def _with_identities(rows: Any, identities: QuerySet[Identity]) -> Any:
-    """The page's rows with their identities and accounts, in one query."""
+    """The page's rows with identities, accounts and tags, in one query each."""
     found = list(rows)
     prefetch_related_objects(
-        found, Prefetch("identities", identities.select_related("account"))
+        found,
+        Prefetch("identities", identities.select_related("account")),
+        Prefetch("member_tags", MemberTag.objects.in_order().select_related("tag")),
     )
     return found
+
+
+from crm import tag_admin  # noqa: E402,F401  autodiscovery imports only this module

@@ -13,7 +13,16 @@ class CrmConfig(AppConfig):
         from core.system_settings import Declaration, declare
 
         # Handlers register themselves.
-        from crm import contacts, inbound, partitions, passes, vetoes, wording  # noqa: F401
+        from crm import (  # noqa: F401
+            contacts,
+            inbound,
+            partitions,
+            passes,
+            tagging,
+            taxonomy,
+            vetoes,
+            wording,
+        )
 
         passes.register()
         wording.describe_all()
@@ -41,11 +50,12 @@ class CrmConfig(AppConfig):
                 maximum=500,
             )
         )
-        builtin_data.append(partitions.make_ahead)
+        builtin_data.extend((partitions.make_ahead, taxonomy.load_builtin))
         periodic_tasks.extend(
             (
                 PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600),
                 PeriodicTask("crm.profiles", "crm.tasks.drain_profiles", 15),
+                PeriodicTask("crm.tags", "crm.tasks.expire_tags", 300, "bulk"),
                 PeriodicTask("crm.purge", "crm.tasks.purge_members", 3600, "bulk"),
             )
         )

@@ -25,3 +25,13 @@ class TooManyReveals(AppError):
 class ReasonMissing(AppError):
     code = "reason_missing"
     message = _("Say why you need it.")
+
+
+class TagArchived(AppError):
+    code = "tag_archived"
+    message = _("The tag was archived; restore it first.")
+
+
+class TagInUse(AppError):
+    code = "tag_in_use"
+    message = _("The tag is in use.")

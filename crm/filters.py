@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter
 
-from crm.models import Identity, Member
+from crm.models import Identity, Member, Tag, TagSet
 from wechat.models import Account
 
 YES, NO = "yes", "no"
@@ -66,3 +67,25 @@ class OptedOutFilter(admin.SimpleListFilter):
         if self.value() not in (YES, NO):
             return queryset
         return queryset.filter(opted_out_at__isnull=self.value() == NO)
+
+
+class TagFilter(DropdownFilter):
+    title = _("tag")
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        tags = Tag.objects.visible_to(request.user).select_related("group")  # type: ignore[arg-type]
+        return [(str(tag.pk), f"{tag.group} · {tag}") for tag in tags]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Member]
+    ) -> QuerySet[Member]:
+        wanted = self.value()
+        if wanted is None:
+            return queryset
+        if wanted not in {key for key, _label in self.lookup_choices}:
+            return queryset.none()
+        carried = TagSet.objects.filter(
+            member=OuterRef("pk"), tag_ids__contains=[int(wanted)]
+        )
+        return queryset.filter(Exists(carried))

@@ -20,7 +20,7 @@ from core.errors import AppError
 from core.pages import console_page
 from core.registry import Text
 from core.templatetags.console import moment
-from crm import members, registry, revealing
+from crm import members, registry, revealing, tag_pages
 from crm.models import Event, Identity, Member
 from crm.timeline import Group, Wording, kinds_of, wordings
 from staff.models import Staff
@@ -99,6 +99,7 @@ def _page(
         if staff.has_perm("crm.view_consententry")
         else None,
         "panels": _panels(request, member),
+        **tag_pages.context_of(request, member),
         "may_reveal": staff.has_perm(REVEAL) and bool(member.phone or member.real_name),
         "may_remark": staff.has_perm(REMARK) and member.purged_at is None,
         **_timeline_context(member, "", ""),

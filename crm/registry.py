@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from core.registry import Text
 
 if TYPE_CHECKING:
-    from crm.models import Member
+    from crm.models import Member, Tag
     from staff.models import Staff
 
 
@@ -33,7 +33,11 @@ class Panel:
 MergeHandler = Callable[["Member", "Member", "Staff"], None]
 PurgeHandler = Callable[["Member"], None]
 
+# What of an app above uses a tag, one sentence each: such a tag can't be deleted.
+TagUses = Callable[["Tag"], Sequence[Text]]
+
 panels: list[Panel] = []
+tag_uses: list[TagUses] = []
 _on_merge: list[MergeHandler] = []
 _on_purge: list[PurgeHandler] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from crm import partitions, profiles, purging
+from crm import partitions, profiles, purging, tagging
 
 
 @shared_task
@@ -20,3 +20,8 @@ def purge_members() -> None:
 @shared_task
 def drain_profiles() -> None:
     profiles.drain()
+
+
+@shared_task(queue="bulk")
+def expire_tags() -> None:
+    tagging.expire()

@@ -42,9 +42,11 @@ def _edit(*models: str) -> frozenset[str]:
 
 
 _MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
+_MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag")
+_TAGS = _edit("crm.tag", "crm.taggroup")
 _CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
-_REMARKING = {"crm.remark_member"}
+_REMARKING = {"crm.remark_member", "crm.tag_member"}
 _ANSWERING = _CONVERSATIONS | _MEMBERS | _REMARKING | {"service.answer_conversation"}
 _SUPERVISING = (
     _ANSWERING
@@ -69,7 +71,7 @@ _CONTENT = _ANSWERS | _WRITING_CONTENT
 _APPROVING_CONTENT = {"content.approve_item"} | _edit("content.marketingday")
 _PEOPLE = _view("staff.staff", "staff.orgunit")
 
-_OPS_SPECIALIST = _MEMBERS | _REMARKING | _CONSENT | _ACCOUNTS | _CONTENT
+_OPS_SPECIALIST = _MEMBERS | _REMARKING | _TAGS | _CONSENT | _ACCOUNTS | _CONTENT
 _OPS_MANAGER = (
     _OPS_SPECIALIST
     | _GATEWAY
@@ -121,6 +123,7 @@ ROLES: tuple[Role, ...] = (
         "dealer",
         _("Dealer"),
         _SUPERVISING
+        | _TAGS
         | _CONSENT
         | _CONTENT
         | {"content.approve_item"}

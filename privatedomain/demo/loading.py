@@ -14,7 +14,15 @@ from django.utils import timezone
 
 from core.errors import AppError
 from crm import partitions
-from privatedomain.demo import accounts, answers, dialogues, people, phones, talks
+from privatedomain.demo import (
+    accounts,
+    answers,
+    dialogues,
+    people,
+    phones,
+    tags,
+    talks,
+)
 from privatedomain.demo.units import demo_units
 from privatedomain.logins import create_demo_staff
 from service.models import Queue
@@ -62,6 +70,7 @@ def load() -> Loaded:
         agents = list(
             Staff.objects.filter(username__in=("agent", "agent2")).order_by("pk")
         )
+        tags.put_on(world, members)
         written = talks.write_closed(world, members, _by_slug(apps, queues), agents)
     return Loaded(len(members), written)
 

@@ -1,4 +1,4 @@
-"""Whom we know: members, how the platforms call them, what happened, what they agreed."""
+"""Members, how the platforms call them, what happened, what they agreed."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ class Member(models.Model):
         permissions = [
             ("reveal_member", _("Can reveal a member's phone and real name")),
             ("remark_member", _("Can write a member's remark")),
+            ("tag_member", _("Can add and remove a member's tags")),
         ]
         indexes = [
             GinIndex(fields=["name_tokens"], name="crm_member_name_tokens"),

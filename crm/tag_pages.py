@@ -1,0 +1,144 @@
+"""Tags where people meet them: on the member page, in the list, for a selection."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from core.errors import AppError
+from core.pages import console_page
+from crm import tagging
+from crm.models import Member, MemberTag, Tag, TagGroup
+from staff.models import Staff
+
+TAG = "crm.tag_member"
+SHOWN_TAGS = 3
+
+
+def chips(member: Member) -> SafeString | str:
+    """The first tags of a member whose `member_tags` are prefetched, and how many more."""
+    rows = list(member.member_tags.all())
+    if not rows:
+        return "–"
+    shown = format_html_join(
+        "", '<span class="pd-chip">{}</span>', ((row.tag,) for row in rows[:SHOWN_TAGS])
+    )
+    more = len(rows) - SHOWN_TAGS
+    return format_html("{}{}", shown, f"+{more}") if more > 0 else shown
+
+
+def choices(staff: Staff) -> list[tuple[TagGroup, list[Tag]]]:
+    """Tags to choose from, by group, archived ones left out."""
+    rows = (
+        Tag.objects.visible_to(staff)
+        .in_use()
+        .select_related("group")
+        .order_by("group_id", "id")
+    )
+    return [(group, list(tags)) for group, tags in groupby(rows, lambda tag: tag.group)]
+
+
+def context_of(request: HttpRequest, member: Member) -> dict[str, Any]:
+    """What crm/member_tags.html shows."""
+    staff = _staff(request)
+    may_tag = staff.has_perm(TAG) and member.purged_at is None
+    rows = MemberTag.objects.filter(member=member).in_order()
+    return {
+        "member_tags": rows.select_related("tag__group", "set_by"),
+        "may_tag": may_tag,
+        "tag_choices": choices(staff) if may_tag else [],
+    }
+
+
+@require_POST
+def change(request: HttpRequest, member: Member) -> HttpResponse:
+    """Add the tag `add` or take off the tag `remove`."""
+    staff = _staff(request)
+    if not staff.has_perm(TAG):
+        raise PermissionDenied
+    if request.POST.get("remove"):
+        tag = _tag(staff, request.POST["remove"])
+        done = tag is not None and tagging.untag([member.pk], tag, actor=staff)
+        words = _("The tag was removed.")
+    else:
+        tag = _tag(staff, request.POST.get("add", ""))
+        try:
+            done = tag is not None and tagging.tag([member.pk], tag, actor=staff)
+        except AppError as refusal:
+            messages.error(request, str(refusal.message))
+            return _back(member)
+        words = _("The tag was added.")
+    if tag is None:
+        messages.error(request, _("Choose a tag."))
+    elif done:
+        messages.success(request, words)
+    else:
+        messages.info(request, _("Nothing was changed."))
+    return _back(member)
+
+
+def tag_selected(request: HttpRequest, rows: QuerySet[Member]) -> HttpResponse | None:
+    """Ask which tag, then put it on the selected members of `rows`; None: done."""
+    staff = _staff(request)
+    if not staff.has_perm(TAG):
+        raise PermissionDenied
+    wanted = request.POST.getlist("_selected_action")
+    selected = list(rows.filter(pk__in=wanted).values_list("pk", flat=True))
+    error, tag = "", _tag(staff, request.POST.get("tag", ""))
+    if tag is not None:
+        try:
+            count = tagging.tag(selected, tag, actor=staff)
+        except AppError as refusal:
+            error = str(refusal.message)
+        else:
+            messages.success(request, _tagged_words(tag, count))
+            return None
+    elif "tag" in request.POST:
+        error = _("Choose a tag.")
+    return console_page(
+        request,
+        "crm/tag_members.html",
+        title=_("Add a tag"),
+        context={
+            "selected": selected,
+            "tag_choices": choices(staff),
+            "chosen_tag": tag.pk if tag else None,
+            "error": error,
+        },
+        status=409 if error else 200,
+    )
+
+
+def _tagged_words(tag: Tag, count: int) -> str:
+    words = ngettext(
+        "%(count)d member got “%(tag)s”.", "%(count)d members got “%(tag)s”.", count
+    )
+    return words % {"count": count, "tag": tag}
+
+
+def _tag(staff: Staff, text: str) -> Tag | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        return None
+    return Tag.objects.visible_to(staff).filter(pk=int(text)).first()
+
+
+def _back(member: Member) -> HttpResponse:
+    return HttpResponseRedirect(
+        f"{reverse('admin:crm_member_change', args=[member.pk])}#tags"
+    )
+
+
+def _staff(request: HttpRequest) -> Staff:
+    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
+    return request.user

@@ -1,0 +1,205 @@
+"""Putting tags on members and taking them off: the one writer of MemberTag.
+
+Everything here is set-wise, one statement for any number of members; triggers keep the
+array of each member (crm.models.TagSet) in the same transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core import audit
+from core.registry import Text
+from crm import registry
+from crm.errors import TagArchived, TagInUse
+from crm.models import Member, MemberTag, Tag, TagGroup
+from crm.models.tags import Source
+from crm.registry import on_merge, on_purge
+from staff.models import Staff
+
+# Counting on would only make people wait: the words say "more than".
+COUNTED_MEMBERS = 10_000
+EXPIRED_BATCH = 5_000
+
+# ORDER BY: two writers of the same people take the rows in the same order.
+_ADD = """
+WITH written AS (
+    INSERT INTO crm_membertag (member_id, tag_id, source, set_by_id, set_at, expires_at)
+    SELECT id, %(tag)s, %(source)s, %(actor)s, %(now)s, %(expires)s
+    FROM crm_member
+    WHERE id = ANY(%(members)s) AND merged_into_id IS NULL AND purged_at IS NULL
+        AND (%(controller)s::bigint IS NULL OR controller_id = %(controller)s)
+    ORDER BY id
+    ON CONFLICT (member_id, tag_id) DO UPDATE
+    SET source = EXCLUDED.source, set_by_id = EXCLUDED.set_by_id,
+        set_at = EXCLUDED.set_at, expires_at = EXCLUDED.expires_at
+    WHERE crm_membertag.expires_at IS NOT NULL
+    RETURNING xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new) FROM written
+"""
+
+
+@transaction.atomic
+def tag(
+    members: Sequence[int], given: Tag, *, actor: Staff, source: str = Source.MANUAL
+) -> int:
+    """Put a tag on the members with these ids; how many did not carry it before.
+
+    The caller narrows the ids to what the person may see. Members of another data
+    controller, merged and purged ones are left out. Of an exclusive group the tag takes
+    the place of the others; where the group's tags expire, their time starts anew.
+    Raises TagArchived.
+    """
+    # The group's row orders writers of an exclusive group; the tag's keeps it from
+    # being deleted meanwhile.
+    group = TagGroup.objects.select_for_update(no_key=True).get(pk=given.group_id)
+    held = Tag.objects.select_for_update(no_key=True).get(pk=given.pk)
+    if held.is_archived:
+        raise TagArchived
+    if group.is_exclusive:
+        others = MemberTag.objects.filter(tag__group=group).exclude(tag=held)
+        if held.controller_id is not None:
+            others = others.filter(member__controller=held.controller_id)
+        others.filter(member__in=list(members)).delete()
+    now, days = timezone.now(), group.expires_after_days
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ADD,
+            {
+                "tag": held.pk,
+                "source": source,
+                "actor": actor.pk,
+                "now": now,
+                "expires": now + timedelta(days=days) if days else None,
+                "members": list(members),
+                "controller": held.controller_id,
+            },
+        )
+        added = int(cursor.fetchone()[0])
+    if added:
+        _keep_trail("tagged", members, held, added, actor=actor)
+    return added
+
+
+@transaction.atomic
+def untag(members: Sequence[int], taken: Tag, *, actor: Staff) -> int:
+    """Take a tag off the members with these ids; how many carried it."""
+    rows = MemberTag.objects.filter(tag=taken, member__in=list(members))
+    removed = rows.delete()[0]
+    if removed:
+        _keep_trail("untagged", members, taken, removed, actor=actor)
+    return removed
+
+
+def _keep_trail(
+    verb: str, members: Sequence[int], what: Tag, count: int, *, actor: Staff
+) -> None:
+    """One line: on the member when it is one, else on the tag with how many."""
+    if len(members) == 1:
+        target = Member.objects.get(pk=members[0])
+        audit.record(f"crm.member.{verb}", target, actor=actor, after={"tag": what.pk})
+    else:
+        audit.record(
+            f"crm.tag.{verb}",
+            what,
+            actor=actor,
+            after={"members": count},
+            label=what.name,
+        )
+
+
+def expire(seconds: float = 60.0) -> int:
+    """Take off what has run out, in batches, for at most `seconds`."""
+    deadline, removed = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        due = MemberTag.objects.expired().order_by("member_id", "id")
+        pks = list(due.values_list("pk", flat=True)[:EXPIRED_BATCH])
+        if not pks:
+            break
+        # Given anew meanwhile: then it no longer counts as expired.
+        removed += MemberTag.objects.expired().filter(pk__in=pks).delete()[0]
+    return removed
+
+
+# -- tags themselves
+
+
+def uses_of(what: Tag) -> list[Text]:
+    """Why the tag can't be deleted, one sentence each; empty when nothing uses it."""
+    found: list[Text] = []
+    carried = MemberTag.objects.filter(tag=what)[: COUNTED_MEMBERS + 1].count()
+    if carried > COUNTED_MEMBERS:
+        words = _("More than %(count)s members carry it.")
+        found.append(words % {"count": f"{COUNTED_MEMBERS:,}"})
+    elif carried:
+        found.append(
+            ngettext(
+                "%(count)s member carries it.", "%(count)s members carry it.", carried
+            )
+            % {"count": f"{carried:,}"}
+        )
+    for uses in registry.tag_uses:
+        found += uses(what)
+    if what.builtin_key:
+        found.append(_("It is one of the built-in tags."))
+    return found
+
+
+@transaction.atomic
+def delete(what: Tag) -> None:
+    """Delete a tag nobody uses. Raises TagInUse with every use; archive it instead."""
+    held = Tag.objects.select_for_update().get(pk=what.pk)
+    uses = uses_of(held)
+    if uses:
+        raise TagInUse(" ".join(str(use) for use in uses))
+    held.delete()
+
+
+def archive(what: Tag, *, actor: Staff) -> bool:
+    """Take the tag off every list to choose from; who carries it keeps it."""
+    return _set_archived(what, True, actor=actor)
+
+
+def restore(what: Tag, *, actor: Staff) -> bool:
+    return _set_archived(what, False, actor=actor)
+
+
+@transaction.atomic
+def _set_archived(what: Tag, wanted: bool, *, actor: Staff) -> bool:
+    at = timezone.now() if wanted else None
+    rows = Tag.objects.filter(pk=what.pk, archived_at__isnull=wanted)
+    if not rows.update(archived_at=at):
+        return False
+    what.archived_at = at
+    verb = "archived" if wanted else "restored"
+    audit.record(f"crm.tag.{verb}", what, actor=actor, label=what.name)
+    return True
+
+
+# -- people who become one, and people who are forgotten
+
+
+@on_merge
+def _follow_merge(primary: Member, duplicate: Member, actor: Staff) -> None:
+    """What the duplicate carried goes over; where both know, the kept record wins."""
+    kept = list(primary.member_tags.select_related("tag"))
+    groups = {row.tag.group_id for row in kept}
+    known = Q(tag__in=[row.tag_id for row in kept])
+    double = known | Q(tag__group__is_exclusive=True, tag__group__in=groups)
+    duplicate.member_tags.filter(double).delete()
+    duplicate.member_tags.update(member=primary)
+
+
+@on_purge
+def _forget(member: Member) -> None:
+    MemberTag.objects.filter(member=member).delete()
+    MemberTag.objects.filter(member__merged_into=member).delete()
