@@ -231,6 +231,9 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # when no doorbell rang. Fault tests set them to a second or two.
 LEASE_SECONDS = env_float("LEASE_SECONDS", 30)
 SWEEP_SECONDS = env_float("SWEEP_SECONDS", 5)
+# A mass call whose answer is open is made again after so long: the platform refuses
+# the same key within a minute.
+MASS_REPLAY_SECONDS = env_float("MASS_REPLAY_SECONDS", 61)
 # Connect and read time-outs of calls to the platforms, in seconds.
 PLATFORM_TIMEOUT = (
     env_float("PLATFORM_CONNECT_SECONDS", 3),

@@ -250,17 +250,15 @@ def _claimed(message: OutboundMessage) -> OutboundMessage | None:
     )
 
 
-def expire(pk: int) -> bool:
-    """Fail a planned message whose time is over; the caller's transaction."""
+def fail_planned(pk: int, code: str) -> bool:
+    """Fail a planned message that will not be sent; the caller's transaction."""
     row = (
-        OutboundMessage.objects.filter(
-            pk=pk, state=State.PLANNED, expires_at__lt=timezone.now()
-        )
+        OutboundMessage.objects.filter(pk=pk, state=State.PLANNED)
         .select_related("app__account")
         .select_for_update(no_key=True, of=("self",), skip_locked=True)
         .first()
     )
     if row is None:
         return False
-    _apply(row, Verdict(State.FAILED, code="expired"))
+    _apply(row, Verdict(State.FAILED, code=code))
     return True

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy
 from core import jobs, registry, sweep
 from core.registry import HealthCheck, HealthResult, HomeTile, PeriodicTask, Text
 from staff.models import Staff
-from wechat import clock, directory, limits, media, reaping, sending
+from wechat import clock, directory, limits, mass, media, reaping, sending
+from wechat import mass_following as mass_following  # registers its handler
 from wechat import windows as windows  # registers its handlers
 from wechat.holding import free_apps
 from wechat.models import AccessToken, Account, App, OutboundMessage
@@ -34,6 +35,7 @@ def register() -> None:
     sweep.register("wechat.reaper", reaping.sweep)
     sweep.register("wechat.outbox", partial(sending.drain, "realtime"))
     sweep.register("wechat.bulk", partial(sending.drain, "bulk"))
+    sweep.register("wechat.mass", mass.drain)
     sweep.register("wechat.media", media.fetch_wanted)
     jobs.register(
         directory.JOB,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from wechat import evidence
+from wechat import evidence, mass_following, runs
 from wechat.models import OutboundMessage
-from wechat.outcomes import Verdict, expire, record, verdict_of_evidence
+from wechat.outcomes import Verdict, fail_planned, record, verdict_of_evidence
 
 State = OutboundMessage.State
 BATCH = 200
@@ -15,7 +15,8 @@ BATCH = 200
 
 def sweep() -> int:
     """Settle what is over; how many rows were. Safe to run anywhere at any time."""
-    return _return_claims() + _settle_attempts() + _expire()
+    settled = _return_claims() + _settle_attempts() + _expire()
+    return settled + runs.fail_stopped() + mass_following.sweep()
 
 
 def _return_claims() -> int:
@@ -60,7 +61,7 @@ def _expire() -> int:
     expired = 0
     for pk in list(late):
         with transaction.atomic():
-            expired += expire(pk)
+            expired += fail_planned(pk, "expired")
     return expired
 
 

@@ -81,6 +81,42 @@ REASONS: dict[str, tuple[Text, Text]] = {
         _("The platform was busy; it does not say what it did."),
         _("Look on the customer's side, then settle it here."),
     ),
+    "stopped": (
+        _("It was stopped before it was sent."),
+        "",
+    ),
+    "outdated": (
+        _("It waited too long: who may receive it is looked at anew."),
+        _("Nothing to do; it goes on by itself in a new batch."),
+    ),
+    "adopted": (
+        _("The platform says it already has this mass send; that is being checked."),
+        _("Nothing to do; it is asked again until it says how it went."),
+    ),
+    "unconfirmed": (
+        _("The platform said it had this mass send, but never how it went."),
+        _("Look in the platform's own list of mass sends, then settle it here."),
+    ),
+    "replay_over": (
+        _("The platform's answer never came, and it is too late to ask again."),
+        _("Look in the platform's own list of mass sends, then settle it here."),
+    ),
+    "mass_failed": (
+        _("The platform took the mass send and did not deliver it."),
+        _("Look in the platform's own console for the reason."),
+    ),
+    "mass_refused": (
+        _("The account's administrator refused the mass send on WeChat."),
+        _("Speak with the administrator, then plan it again."),
+    ),
+    "mass_not_confirmed": (
+        _("The account's administrator did not confirm the mass send in 30 minutes."),
+        _("Tell the administrator before it is sent again."),
+    ),
+    "mass_content": (
+        _("The platform refused what the mass send says."),
+        _("Change the content; the platform's own console names the reason."),
+    ),
     "treated_as_sent": (
         _("Settled by hand: treated as sent."),
         "",

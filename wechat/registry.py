@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         App,
         InboundEvent,
         Media,
+        OutboundBatch,
         OutboundMessage,
         SyncRun,
     )
@@ -144,3 +145,48 @@ ContactsHandler = Callable[["SyncRun", "list[Contact]"], None]
 CompleteHandler = Callable[["Account", "SyncRun"], int]
 on_contacts: list[ContactsHandler] = []
 on_contacts_complete: list[CompleteHandler] = []
+
+
+# Of mass calls, by purpose of their run. A guard is asked in the transaction of the
+# first intent to send a batch; an outcome handler hears of every change of its state, in
+# the transaction that changes it.
+BatchGuard = Callable[["OutboundBatch"], Veto | None]
+BatchOutcomeHandler = Callable[["OutboundBatch"], None]
+_batch_guards: list[tuple[str, BatchGuard]] = []
+_batch_outcomes: list[tuple[str, BatchOutcomeHandler]] = []
+
+
+def may_send_batch(purpose: str) -> Callable[[BatchGuard], BatchGuard]:
+    """Register a veto on mass calls; a refused batch fails with the veto's code."""
+
+    def register(guard: BatchGuard) -> BatchGuard:
+        _batch_guards.append((purpose, guard))
+        return guard
+
+    return register
+
+
+def veto_for_batch(batch: OutboundBatch) -> Veto | None:
+    for purpose, guard in _batch_guards:
+        veto = guard(batch) if purpose == batch.run.purpose else None
+        if veto is not None:
+            return veto
+    return None
+
+
+def on_batch_outcome(
+    purpose: str,
+) -> Callable[[BatchOutcomeHandler], BatchOutcomeHandler]:
+    """Register who hears of the batches of runs with this purpose."""
+
+    def register(handler: BatchOutcomeHandler) -> BatchOutcomeHandler:
+        _batch_outcomes.append((purpose, handler))
+        return handler
+
+    return register
+
+
+def tell_batch_outcome(batch: OutboundBatch) -> None:
+    for purpose, handler in _batch_outcomes:
+        if purpose == batch.run.purpose:
+            handler(batch)

@@ -25,7 +25,7 @@ from wechat.errors import (
     NotUnknown,
     SecondPersonNeeded,
 )
-from wechat.models import Attempt, OutboundMessage
+from wechat.models import Attempt, OutboundMessage, OutboundRun
 from wechat.processes import is_proved_dead
 from wechat.registry import tell_outcome
 from wechat.tasks import drain_bulk, drain_outbox
@@ -62,6 +62,8 @@ def why_not_again(message: OutboundMessage) -> str:
     """Why it can't be sent again now, in words; "" when it can."""
     if message.expires_at and message.expires_at <= timezone.now():
         return _("The time in which it made sense is over.")
+    if message.run is not None and message.run.state == OutboundRun.State.STOPPED:
+        return _("What it belongs to was stopped.")
     if message.reason_code == "worker_lost" and not is_proved_dead(message.owner):
         return str(MayStillArrive.message)
     return ""

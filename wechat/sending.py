@@ -21,8 +21,8 @@ from core.crash import crash_point
 from core.models import Instance
 from wechat import evidence, limits, media, tokens, windows
 from wechat.api import PlatformError, mp_client, wecom_client
-from wechat.holding import free_apps, is_held
-from wechat.models import Account, Attempt, OutboundMessage
+from wechat.holding import free_apps, is_held, running_runs
+from wechat.models import Account, Attempt, OutboundMessage, OutboundRun
 from wechat.outcomes import (
     Verdict,
     fail,
@@ -88,11 +88,13 @@ def claim(lane: str) -> OutboundMessage | None:
         recipient=OuterRef("recipient"),
         pk__lt=OuterRef("pk"),
         state__in=[State.PLANNED, State.CLAIMED, State.SENDING],
+        # What is sent to many never holds up an answer.
+        lane=OutboundMessage.Lane.REALTIME,
     )
     with transaction.atomic():
         message = (
             OutboundMessage.objects.due(now)
-            .filter(free_apps(now), ~Exists(earlier), lane=lane)
+            .filter(free_apps(now), running_runs(), ~Exists(earlier), lane=lane)
             .select_related("app__account")
             .select_for_update(skip_locked=True, no_key=True, of=("self",))
             .order_by("next_at", "id")
@@ -190,7 +192,7 @@ def _locked_claim(message: OutboundMessage) -> OutboundMessage | None:
             generation=message.generation,
             lease_until__gt=timezone.now() + margin,
         )
-        .select_related("app__account")
+        .select_related("app__account", "run")
         .select_for_update(no_key=True, of=("self",))
         .first()
     )
@@ -202,7 +204,11 @@ def _is_allowed(row: OutboundMessage) -> bool:
     if row.expires_at and row.expires_at <= now:
         fail(row, "expired")
         return False
+    if row.run is not None and row.run.state == OutboundRun.State.STOPPED:
+        fail(row, "stopped")
+        return False
     is_live = row.app.account.state == Account.State.LIVE and row.app.is_active
+    is_live &= row.run is None or row.run.state == OutboundRun.State.RUNNING
     if is_stopped() or not is_live or is_held(row.app, now):
         put_back(row, Verdict(State.PLANNED, code="", retry_seconds=1))
         return False

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from wechat import directory, evidence, media, reaping, sending, tokens
+from wechat import (
+    directory,
+    evidence,
+    mass,
+    mass_following,
+    media,
+    reaping,
+    sending,
+    tokens,
+)
 
 
 @shared_task(queue="realtime")
@@ -25,6 +34,12 @@ def drain_outbox() -> None:
 def drain_bulk() -> None:
     """Send what is due in the bulk lane."""
     sending.drain("bulk")
+
+
+@shared_task(queue="bulk")
+def drain_mass() -> None:
+    """Make the mass calls that are due."""
+    mass.drain()
 
 
 @shared_task(queue="default")
@@ -79,7 +94,9 @@ def sync_all_contacts() -> None:
 
 @shared_task
 def prune_evidence() -> None:
+    """Drop what nobody needs any more of calls long settled."""
     evidence.prune()
+    mass_following.empty_old_lists()
 
 
 @shared_task

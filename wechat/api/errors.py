@@ -50,7 +50,8 @@ class PlatformError(AppError):
     """A call that did not succeed. Never carries a token, a body or an errmsg.
 
     `errcode` is None when no well-formed answer came. `retryable`: the same call may
-    work later without anybody doing anything.
+    work later without anybody doing anything. `remote_id`: what the platform already
+    has, when it refuses a repetition (45065).
     """
 
     code = "platform_error"
@@ -66,8 +67,10 @@ class PlatformError(AppError):
         retryable: bool = False,
         refusal: Refusal | None = None,
         http_status: int | None = None,
+        remote_id: str = "",
     ) -> None:
         super().__init__(text, code=code)
+        self.remote_id = remote_id
         self.outcome = outcome
         self.errcode = errcode
         self.retryable = retryable
@@ -145,6 +148,9 @@ MP: dict[int, Refusal] = {
         _("It starts anew at midnight; an administrator may clear it on the platform."),
     ),
     45011: Refusal(Reach.RATE, _("Too many calls in this minute.")),
+    40032: Refusal(Reach.CONTENT, _("The platform refuses the number of people.")),
+    40059: Refusal(Reach.CONTENT, _("The platform does not know this mass send.")),
+    40130: Refusal(Reach.CONTENT, _("A mass send needs two people at least.")),
     45015: Refusal(
         Reach.PERSON, _("The reply window is closed: the customer must write first.")
     ),
@@ -153,6 +159,9 @@ MP: dict[int, Refusal] = {
         Reach.PERSON,
         _("No message is left in this reply window: the customer must write first."),
     ),
+    45065: Refusal(Reach.RETRY, _("The platform already has this mass send.")),
+    45066: Refusal(Reach.RETRY, _("The same mass send was repeated too soon.")),
+    45067: Refusal(Reach.CONTENT, _("The key of the mass send is too long.")),
     48001: Refusal(
         Reach.ACCOUNT,
         _("The account may not use this call."),
@@ -240,7 +249,7 @@ def refusal_of(errcode: int, *, is_wecom: bool) -> Refusal:
     )
 
 
-def rejected(errcode: int, *, is_wecom: bool) -> PlatformError:
+def rejected(errcode: int, *, is_wecom: bool, remote_id: str = "") -> PlatformError:
     """The error of a well-formed answer with `errcode`; -1 means nobody knows."""
     if errcode == -1:
         return PlatformError(
@@ -259,4 +268,5 @@ def rejected(errcode: int, *, is_wecom: bool) -> PlatformError:
         errcode=errcode,
         retryable=refusal.reach in waits,
         refusal=refusal,
+        remote_id=remote_id,
     )

@@ -196,7 +196,8 @@ def _read(
     data = _as_object(content)
     errcode = _errcode(data)
     if errcode:
-        raise rejected(errcode, is_wecom=account.is_wecom)
+        known = str((data or {}).get("msg_id") or "")[:64]
+        raise rejected(errcode, is_wecom=account.is_wecom, remote_id=known)
     if is_file and data is None:
         return Answer(content, content_type, None)
     if data is None or errcode is None:

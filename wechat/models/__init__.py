@@ -10,19 +10,23 @@ from wechat.models.accounts import (
 )
 from wechat.models.directory import Colleague, Media, SeenContact, SyncRun
 from wechat.models.inbox import InboundEvent
-from wechat.models.outbox import Attempt, OutboundBatch, OutboundMessage
+from wechat.models.mass import BatchAttempt, MassOutcome, OutboundBatch, OutboundRun
+from wechat.models.outbox import Attempt, OutboundMessage
 
 __all__ = [
     "AccessToken",
     "Account",
     "App",
     "Attempt",
+    "BatchAttempt",
     "Colleague",
     "InboundEvent",
     "KfAccount",
+    "MassOutcome",
     "Media",
     "OutboundBatch",
     "OutboundMessage",
+    "OutboundRun",
     "PlatformLimit",
     "QuotaUse",
     "ReplyWindow",

@@ -170,6 +170,13 @@ class App(models.Model):
     # is empty and `held_reason` is set (quota used, revoked, IP not allowed).
     held_reason = models.CharField(_("held because"), max_length=60, blank=True)
     held_until = models.DateTimeField(_("held until"), null=True, blank=True)
+    # The same for mass calls alone: other messages go on.
+    mass_held_reason = models.CharField(
+        _("mass sends held because"), max_length=60, blank=True
+    )
+    mass_held_until = models.DateTimeField(
+        _("mass sends held until"), null=True, blank=True
+    )
     last_callback_at = models.DateTimeField(
         _("last callback at"), null=True, blank=True
     )

@@ -12,27 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import Staff
 from wechat.models.accounts import Account, App
-from wechat.models.scoping import OfAppQuerySet, OfMessageQuerySet
+from wechat.models.mass import OutboundRun
+from wechat.models.scoping import OfMessageQuerySet
 from wechat.reasons import explain
-
-
-class OutboundBatch(models.Model):
-    """One mass-send call: counts stand here and are never spread over people."""
-
-    app = models.ForeignKey(
-        App, on_delete=models.PROTECT, related_name="batches", verbose_name=_("app")
-    )
-    idem_key = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-
-    objects = OfAppQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("mass-send batch")
-        verbose_name_plural = _("mass-send batches")
-
-    def __str__(self) -> str:
-        return self.idem_key
 
 
 class OutboundMessageQuerySet(models.QuerySet["OutboundMessage"]):
@@ -97,13 +79,15 @@ class OutboundMessage(models.Model):
         default=Lane.REALTIME,
         verbose_name=_("lane"),
     )
-    batch = models.ForeignKey(
-        OutboundBatch,
+    # One of many sends of one decision; it goes only while the run is running.
+    run = models.ForeignKey(
+        OutboundRun,
         on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="messages",
-        verbose_name=_("batch"),
+        verbose_name=_("run"),
+        db_index=False,
     )
     state = models.CharField(
         _("state"), max_length=8, choices=State.choices, default=State.PLANNED
@@ -151,6 +135,11 @@ class OutboundMessage(models.Model):
                 fields=["lease_until"],
                 condition=models.Q(state__in=["claimed", "sending"]),
                 name="wechat_outbound_leased",
+            ),
+            models.Index(
+                fields=["run", "id"],
+                condition=models.Q(state__in=["planned", "claimed", "sending"]),
+                name="wechat_outbound_run",
             ),
             models.Index(fields=["state", "-id"], name="wechat_outbound_state"),
             models.Index(
