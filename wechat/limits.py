@@ -102,7 +102,10 @@ BUILTIN = tuple(
 )
 # What a send of each channel is counted against.
 SEND_QUOTAS = {"mp_custom": "mp.custom_send.day", "wecom_welcome": "wecom.api.minute"}
-COUNTED = ("mp.custom_send.day", "mp.stable_token_forced.day", "wecom.api.minute")
+COUNTED = (
+    *("mp.custom_send.day", "mp.stable_token_forced.day"),
+    *("wecom.api.minute", "mp.mass.minute"),
+)
 _builtin_values = {limit.key: limit.value for limit in BUILTIN}
 _cache: dict[date, tuple[float, dict[str, int]]] = {}
 
