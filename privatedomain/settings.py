@@ -263,6 +263,12 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+# The form says when to come back; trying before then does not make it later.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "staff.lockout.Handler"
+# Whatever the accounts: one address that guesses at many of them. A whole office behind
+# one address stays far below it.
+LOGIN_FAILURES_PER_ADDRESS = 30
 AXES_CLIENT_IP_CALLABLE = "staff.lockout.client_ip"
 AXES_LOCKOUT_CALLABLE = "staff.lockout.response"
 AXES_VERBOSE = False

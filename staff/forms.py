@@ -29,9 +29,9 @@ class LoginForm(AuthenticationForm):
             minutes = round(settings.AXES_COOLOFF_TIME * 60)
             text = ngettext(
                 "Too many failed attempts. Try again in %(minutes)d minute, or ask an "
-                "administrator to reset the password.",
+                "administrator to unlock you.",
                 "Too many failed attempts. Try again in %(minutes)d minutes, or ask an "
-                "administrator to reset the password.",
+                "administrator to unlock you.",
                 minutes,
             )
             return forms.ValidationError(text % {"minutes": minutes}, code="locked")

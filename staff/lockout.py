@@ -1,11 +1,35 @@
-"""What django-axes asks us: where a request comes from, what a locked one is shown."""
+"""What django-axes asks us: where a request comes from, who is locked, what they see."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from axes.attempts import get_cool_off_threshold
+from axes.handlers.database import AxesDatabaseHandler
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
+
+
+class Handler(AxesDatabaseHandler):
+    """Locks one account from one address, and an address that tries many accounts."""
+
+    def get_failures(
+        self, request: HttpRequest, credentials: dict[str, Any] | None = None
+    ) -> int:
+        failures = int(super().get_failures(request, credentials))
+        if self._failures_from(request) >= settings.LOGIN_FAILURES_PER_ADDRESS:
+            return max(failures, settings.AXES_FAILURE_LIMIT)
+        return failures
+
+    def _failures_from(self, request: HttpRequest) -> int:
+        """Failures of the address on any account since the cool-off began to count."""
+        attempts = AccessAttempt.objects.filter(
+            ip_address=client_ip(request),
+            attempt_time__gte=get_cool_off_threshold(request),
+        )
+        return attempts.aggregate(n=Sum("failures_since_start"))["n"] or 0
 
 
 def client_ip(request: HttpRequest) -> str:

@@ -48,6 +48,22 @@ def test_a_lock_does_not_reach_the_same_person_elsewhere(person: Staff) -> None:
     assert _try(Client(), PASSWORD, REMOTE_ADDR="10.0.0.2").status_code == 302
 
 
+def test_an_address_that_tries_many_accounts_is_locked_on_all_of_them(
+    person: Staff,
+) -> None:
+    here = {"REMOTE_ADDR": "10.0.0.9"}
+    for number in range(30):
+        guess = {"username": f"guess{number}", "password": "wrong"}
+        answer = Client().post(LOGIN, guess, **here)
+        assert answer.status_code == (200 if number < 29 else 429)
+    locked = _try(Client(), PASSWORD, **here)
+    assert locked.status_code == 429
+    assert "登录失败次数过多" in locked.content.decode()
+    assert _try(Client(), PASSWORD, REMOTE_ADDR="10.0.0.10").status_code == 302
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        assert _try(Client(), PASSWORD, **here).status_code == 302
+
+
 def test_a_forged_forwarding_header_is_not_believed(
     person: Staff, settings: Any
 ) -> None:
