@@ -39,6 +39,8 @@ OPEN = {
     "GET api/v1/schema/": "The API's description; it names no row.",
     "GET api/v1/docs/": "The same, drawn.",
     "POST i18n/setlang/": "The language of the log-in page; 302, a cookie.",
+    "GET l/<str:token>": "Links in messages; a signed token or 404.",
+    "GET l/<str:token>/who": "The platform sends back here; a signed token or 404.",
 }
 # Views outside the CSRF check: they know their callers otherwise.
 CSRF_EXEMPT_PREFIXES = ("api/v1/",)  # by token, never by cookie

@@ -8,7 +8,13 @@ from campaigns.models.plan import (
     Task,
     TemplateTask,
 )
-from campaigns.models.returns import LinkClick, Recap, Response, TrackedLink
+from campaigns.models.returns import (
+    LinkClick,
+    Recap,
+    Response,
+    TimelineReader,
+    TrackedLink,
+)
 from campaigns.models.touches import Recipient, Touch, TouchTally
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "Response",
     "Task",
     "TemplateTask",
+    "TimelineReader",
     "Touch",
     "TouchTally",
     "TrackedLink",

@@ -176,3 +176,21 @@ class Recap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} v{self.number}"
+
+
+class TimelineReader(models.Model):
+    """How far somebody who reads the whole timeline came (campaigns.reading)."""
+
+    name = models.CharField(max_length=60, unique=True)
+    # Every line up to this id is read, and no other of them can appear any more.
+    position = models.BigIntegerField(default=0)
+    # Lines recorded before this were read, at least once.
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("reader of the timeline")
+        verbose_name_plural = _("readers of the timeline")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

@@ -97,7 +97,13 @@ class AccountAdmin(ScopedAdmin):
         ),
         (
             gettext_lazy("Platform"),
-            {"fields": ["original_id", ("is_sandbox", "api_base_url")]},
+            {
+                "fields": [
+                    "original_id",
+                    "has_web_authorisation",
+                    ("is_sandbox", "api_base_url"),
+                ]
+            },
         ),
     ]
     autocomplete_fields = ["charter_owner"]

@@ -29,7 +29,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [
             *("name", "slug", "kind", "role", "org_unit", "original_id"),
             *("charter_value", "charter_audience", "charter_goal", "charter_owner"),
-            "is_sandbox",
+            *("has_web_authorisation", "is_sandbox"),
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,6 +44,11 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(
                 "api_base_url",
                 _("Only a sandbox account may have an API address of its own."),
+            )
+        if data.get("has_web_authorisation") and data.get("kind") != "service":
+            self.add_error(
+                "has_web_authorisation",
+                _("Only a Service Account has web authorisation."),
             )
         return data
 

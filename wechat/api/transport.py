@@ -102,8 +102,9 @@ def call(
 ) -> Answer:
     """Make one call; raises PlatformError and nothing else of the network's.
 
-    `request`: params, data, files as requests takes them. A JSON answer with an errcode
-    is raised as the refusal it is. `max_bytes` set: a file is expected, capped there.
+    `request`: params, data, files as requests takes them, and `timeout` (connect, read)
+    where PLATFORM_TIMEOUT is too long. A JSON answer with an errcode is raised as the
+    refusal it is. `max_bytes` set: a file is expected, capped there.
     """
     _wire.is_connected = False
     failure: PlatformError
@@ -124,6 +125,7 @@ def call(
 def _fetch(
     account: Account, method: str, url: str, max_bytes: int, request: dict[str, Any]
 ) -> tuple[requests.Response, bytes]:
+    timeout = request.pop("timeout", settings.PLATFORM_TIMEOUT)
     with requests.Session() as session:
         session.trust_env = False
         adapter = PlatformAdapter(account.api_base_url)
@@ -132,7 +134,7 @@ def _fetch(
         response = session.request(
             method,
             url,
-            timeout=settings.PLATFORM_TIMEOUT,
+            timeout=timeout,
             allow_redirects=False,
             stream=True,
             headers={"Connection": "close", "Accept-Encoding": "identity"},
@@ -140,12 +142,14 @@ def _fetch(
         )
         crash_point("K7")
         with response:
-            return response, _read_capped(response, max_bytes)
+            return response, _read_capped(response, max_bytes, 3 * timeout[1])
 
 
-def _read_capped(response: requests.Response, max_bytes: int) -> bytes:
+def _read_capped(
+    response: requests.Response, max_bytes: int, max_seconds: float
+) -> bytes:
     """The body; the read time-out alone would let it drip for ever."""
-    deadline = time.monotonic() + 3 * settings.PLATFORM_TIMEOUT[1]
+    deadline = time.monotonic() + max_seconds
     chunks: list[bytes] = []
     size = 0
     for chunk in response.iter_content(65_536):

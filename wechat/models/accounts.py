@@ -93,6 +93,15 @@ class Account(models.Model):
         blank=True,
         help_text=_("Empty: the platform itself. The sandbox gives its own."),
     )
+    has_web_authorisation = models.BooleanField(
+        _("web authorisation"),
+        default=False,
+        help_text=_(
+            "The platform tells who opens a link of a mass message (snsapi_base). Needs a "
+            "verified Service Account with our domain entered as its web page "
+            "authorisation domain."
+        ),
+    )
     clock_offset_seconds = models.FloatField(
         _("platform clock offset"),
         default=0,

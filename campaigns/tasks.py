@@ -1,0 +1,12 @@
+"""Doorbells of campaigns: each drains what is due and may run any number of times."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from campaigns import attribution
+
+
+@shared_task
+def attribute_responses() -> None:
+    attribution.catch_up()

@@ -1,0 +1,25 @@
+"""How the lines that campaigns write are shown on a timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from campaigns import clicks
+from crm.timeline import Group, describe
+
+
+def describe_history() -> None:
+    """Called once, in AppConfig.ready()."""
+    describe(
+        clicks.TIMELINE_KIND,
+        Group.CLICK,
+        _("Opened a link of a campaign message"),
+        icon="open_in_new",
+        text=_opened,
+    )
+
+
+def _opened(data: dict[str, Any]) -> str:
+    return " · ".join(str(data[name]) for name in ("name", "url") if data.get(name))
