@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("wechat", "0006_contacts_seen_by_a_pass"),
+        ("wechat", "0008_batch_edges"),
     ]
 
     operations = [
