@@ -7,6 +7,7 @@ from django.db import connection
 
 from sandbox import clock, ids, options, pushing
 from sandbox.models import Account, Follow, Grant, Media, Message, Person, QrCode
+from sandbox.statements import Insert, run
 
 
 class Impossible(Exception):
@@ -38,6 +39,8 @@ def create(name: str, person_id: str = "") -> Person:
     return person
 
 
+add_line = Insert(Message)
+TOUCH = "UPDATE sandbox_person SET touched_at = %s WHERE id = %s"
 MAKE_PERSON = """
     INSERT INTO sandbox_person
     (id, name, unionid, external_userid, created_at, touched_at)
@@ -85,19 +88,19 @@ def follow_of(person: Person, account: Account) -> Follow:
 def touch(person: Person) -> None:
     """Move the person to the top of the list of the phone page."""
     person.touched_at = clock.now()
-    person.save(update_fields=["touched_at"])
+    run(TOUCH, person.touched_at, person.pk)
 
 
 def show(
     person: Person, address: str, sender: str, kind: str, text: str, **extra: Any
-) -> Message:
+) -> None:
     """Put one line on the person's screen."""
     if sender == Message.Sender.ACCOUNT:
         touch(person)
-    return Message.objects.create(
-        person=person,
+    add_line(
+        person_id=person.pk,
         address=address,
-        sender=sender,
+        sender=str(sender),
         type=kind,
         text=text,
         extra=extra,

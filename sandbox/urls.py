@@ -5,6 +5,9 @@ from sandbox.api.gateway import api
 from sandbox.control import accounts, masses, people, plane
 
 urlpatterns = [
+    # First: nothing is asked for as often.
+    re_path(r"^(?P<prefix>mp|qy)(?P<path>/.+)$", api),
+    re_path(r"^(?P<path>cgi-bin/.+)$", api),
     path("healthz", pages.healthz),
     path("media/<str:name>", pages.picture),
     path("control/accounts", accounts.collection),
@@ -35,6 +38,4 @@ urlpatterns = [
     path("", pages.phone),
     path("phone/state", pages.state),
     path("static/<path:name>", pages.static),
-    re_path(r"^(?P<prefix>mp|qy)(?P<path>/.+)$", api),
-    re_path(r"^(?P<path>cgi-bin/.+)$", api),
 ]

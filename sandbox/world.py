@@ -15,6 +15,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def change() -> Iterator[None]:
-    """Hold the world still and commit everything done inside at once."""
-    with _lock, transaction.atomic():
+    """Hold the world still and commit everything done inside at once; one change
+    inside another is a part of it, without a savepoint of its own."""
+    with _lock, transaction.atomic(savepoint=False):
         yield

@@ -31,6 +31,7 @@ from sandbox.api import (  # noqa: F401  (each module registers its calls)
 )
 from sandbox.api.registry import ENDPOINTS, MP, QY, Answer, Blob, Call, Refusal
 from sandbox.faults import Struck
+from sandbox.statements import Insert
 
 # Records of longer bodies keep so much of each list: thousands of them must be readable.
 LONG_BODY, LIST_KEPT = 8_000, 100
@@ -43,6 +44,8 @@ HTML = (
     "<!DOCTYPE html><html><head><meta charset='utf-8'><title>微信</title></head>"
     "<body><p>系统繁忙，请稍后再试</p></body></html>"
 )
+
+add_record = Insert(models.Call)
 
 
 def api(request: HttpRequest, path: str, prefix: str = "") -> HttpResponseBase:
@@ -200,7 +203,7 @@ def _record(
     name = struck.name if struck else ""
     body, rest = _body(call)
     with world.change():
-        row = models.Call.objects.create(
+        call_id = add_record(
             at=clock.now(),
             real_at=time.time(),
             platform=call.platform,
@@ -216,7 +219,7 @@ def _record(
             delivered=name not in ("cut", "accept_then_timeout", "accept_then_cut"),
         )
         if rest is not None:
-            models.CallBody.objects.create(call=row, text=rest)
+            models.CallBody.objects.create(call_id=call_id, text=rest)
 
 
 def _body(call: Call) -> tuple[Any, str | None]:

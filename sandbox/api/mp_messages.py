@@ -9,25 +9,25 @@ from sandbox import clock, media, options, people
 from sandbox.api.mp_users import follower
 from sandbox.api.registry import MP, OK, Answer, Call, Refusal, endpoint
 from sandbox.models import Account, Follow, Grant
+from sandbox.statements import Select, run
 
 MEDIA_TYPES = {"image": "[图片]", "voice": "[语音]", "video": "[视频]"}
 BAD_TYPE = Refusal(40008, "invalid message type")
 BAD_MEDIA = Refusal(40007, "invalid media_id")
+OPEN_GRANTS = Select(
+    Grant, "WHERE t.follow_id = %s AND t.expires_at > %s ORDER BY t.expires_at"
+)
+SPEND = 'UPDATE sandbox_grant SET "left" = "left" - 1 WHERE id = %s'
 
 
 def spend(follow: Follow) -> None:
     """Use up one message of the open allowance that ends first."""
-    open_ones = list(
-        Grant.objects.filter(follow=follow, expires_at__gt=clock.now()).order_by(
-            "expires_at"
-        )
-    )
+    open_ones = OPEN_GRANTS.all(follow.pk, clock.now())
     if not follow.subscribed or not open_ones:
         raise Refusal(45015, "response out of time limit or subscription is canceled")
     for grant in open_ones:
         if grant.left > 0:
-            grant.left -= 1
-            grant.save(update_fields=["left"])
+            run(SPEND, grant.pk)
             return
     raise Refusal(45047, "out of response count limit")
 

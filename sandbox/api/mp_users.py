@@ -7,23 +7,22 @@ Nickname, portrait, sex and city are not given any more since 2021-12-27.
 from typing import Any
 
 from sandbox.api.registry import MP, OK, Answer, Call, Refusal, endpoint
-from sandbox.models import Account, Follow
+from sandbox.models import Account, Follow, Person
+from sandbox.statements import Select
 
 PAGE = 10_000
 NO_OPENID = Refusal(40003, "invalid openid")
+BY_OPENID = Select(Follow, "WHERE t.openid = %s")
+PERSON = Select(Person, "WHERE t.id = %s")
 
 
 def follower(account: Account, openid: Any) -> Follow:
     """The person behind an openid of this account, following or not."""
-    row = None
-    if isinstance(openid, str):
-        row = (
-            Follow.objects.select_related("account", "person")
-            .filter(account=account, openid=openid)
-            .first()
-        )
-    if row is None:
+    row = BY_OPENID.first(openid) if isinstance(openid, str) else None
+    person = PERSON.first(row.person_id) if row else None
+    if row is None or person is None or row.account_id != account.pk:
         raise NO_OPENID
+    row.account, row.person = account, person
     return row
 
 

@@ -11,11 +11,16 @@ from sandbox import clock, ids, options
 from sandbox.api.registry import MP, Call, Refusal
 from sandbox.faults import REFUSALS
 from sandbox.models import Account, Token
+from sandbox.statements import Select
+
+TOKEN = Select(Token, "WHERE t.value = %s")
+OWNER = Select(
+    Account, "JOIN sandbox_token k ON k.account_id = t.slug WHERE k.value = %s"
+)
 
 
 def owner(value: str) -> Account | None:
-    row = Token.objects.select_related("account").filter(pk=value).first()
-    return row.account if row else None
+    return OWNER.first(value)
 
 
 def check(call: Call) -> Account:
@@ -23,14 +28,14 @@ def check(call: Call) -> Account:
     value = call.query.get("access_token", "")
     if not value:
         raise Refusal(41001, "access_token missing")
-    row = Token.objects.select_related("account").filter(pk=value).first()
-    if row is None or row.account.is_wecom == (call.platform == MP):
+    row, account = TOKEN.first(value), owner(value)
+    if row is None or account is None or account.is_wecom == (call.platform == MP):
         raise Refusal(*REFUSALS[call.platform]["token_invalid"])
     if row.dies_at is not None and row.dies_at <= clock.now():
         raise Refusal(*REFUSALS[call.platform]["token_invalid"])
     if row.expires_at <= clock.now():
         raise Refusal(42001, "access_token expired")
-    return row.account
+    return account
 
 
 def _issue(account: Account, kind: str) -> Token:
