@@ -10,13 +10,16 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         # Handlers register themselves.
-        from campaigns import attribution, lifecycle, wording  # noqa: F401
-        from core.registry import PeriodicTask, periodic_tasks
+        from campaigns import attribution, bands, blueprints, lifecycle, wording  # noqa: F401
+        from campaigns.pages import tiles
+        from core.registry import PeriodicTask, builtin_data, periodic_tasks
 
         attribution.declare_settings()
         wording.describe_history()
+        builtin_data.append(blueprints.load_builtin)
         periodic_tasks.append(
             PeriodicTask(
                 "campaigns.attribution", "campaigns.tasks.attribute_responses", 60
             )
         )
+        tiles.register()

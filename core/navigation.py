@@ -8,14 +8,16 @@ HOME = _("Home")
 SERVICE = _("Customer service")
 MEMBERS = _("Members")
 CONTENT = _("Content")
+CAMPAIGNS = _("Campaigns")
 ACCOUNTS = _("Accounts and gateway")
 SYSTEM = _("System administration")
 
-ORDER = (SERVICE, MEMBERS, CONTENT, ACCOUNTS, SYSTEM)
+ORDER = (SERVICE, MEMBERS, CONTENT, CAMPAIGNS, ACCOUNTS, SYSTEM)
 # Where the changelists of an app's models go.
 OF_APP = {
     "service": SERVICE,
     "crm": MEMBERS,
     "content": CONTENT,
+    "campaigns": CAMPAIGNS,
     "wechat": ACCOUNTS,
 }

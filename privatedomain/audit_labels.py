@@ -13,6 +13,16 @@ from crm.models import PURPOSES, SOURCES
 from staff.roles import ROLES
 
 LABELS: dict[str, Text] = {
+    "campaigns.campaign.cancelled": _("Campaign cancelled"),
+    "campaigns.campaign.closed": _("Campaign closed"),
+    "campaigns.campaign.created": _("Campaign planned"),
+    "campaigns.campaign.moved": _("Live date moved"),
+    "campaigns.campaign.started": _("Campaign started"),
+    "campaigns.gateitem.ticked": _("Gate point ticked"),
+    "campaigns.gateitem.unticked": _("Tick of a gate point taken back"),
+    "campaigns.task.added": _("Task added to a plan"),
+    "campaigns.task.assigned": _("Task assigned"),
+    "campaigns.task.state_changed": _("State of a task changed"),
     "content.item.archived": _("Content archived"),
     "content.item.created": _("Content begun"),
     "content.item.deleted": _("Content deleted"),

@@ -26,6 +26,8 @@ ICONS = {
     "crm.event": "timeline",
     "crm.consententry": "verified_user",
     "content.answerrule": "quickreply",
+    "campaigns.campaign": "campaign",
+    "campaigns.touch": "send",
     "wechat.account": "storefront",
     "wechat.app": "key",
     "wechat.kfaccount": "headset_mic",

@@ -70,14 +70,32 @@ _ANSWERS = _edit("content.answerrule") | {"content.test_answerrule"}
 _CONTENT = _ANSWERS | _WRITING_CONTENT
 _APPROVING_CONTENT = {"content.approve_item"} | _edit("content.marketingday")
 _PEOPLE = _view("staff.staff", "staff.orgunit")
+_CAMPAIGNS = _view(
+    *("campaigns.campaign", "campaigns.task", "campaigns.gateitem", "campaigns.touch"),
+    "campaigns.recipient",
+)
+_PLANNING = (
+    _CAMPAIGNS
+    | {
+        f"campaigns.{verb}_{name}"
+        for verb in ("add", "change")
+        for name in ("campaign", "task", "gateitem", "touch")
+    }
+    # Starts only what somebody else has approved.
+    | {"campaigns.send_touch"}
+)
+_APPROVING = {"campaigns.approve_touch"}
 
-_OPS_SPECIALIST = _MEMBERS | _REMARKING | _TAGS | _CONSENT | _ACCOUNTS | _CONTENT
+_OPS_SPECIALIST = (
+    _MEMBERS | _REMARKING | _TAGS | _CONSENT | _ACCOUNTS | _CONTENT | _PLANNING
+)
 _OPS_MANAGER = (
     _OPS_SPECIALIST
     | _GATEWAY
     | _SUPERVISING
     | _PEOPLE
     | _APPROVING_CONTENT
+    | _APPROVING
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -94,6 +112,7 @@ ROLES: tuple[Role, ...] = (
         _MEMBERS
         | _CONSENT
         | _PEOPLE
+        | _CAMPAIGNS
         | _view("core.auditentry", "core.job", "wechat.account")
         | {"crm.reveal_member", "crm.change_member"},
     ),
@@ -105,19 +124,25 @@ ROLES: tuple[Role, ...] = (
         | _ACCOUNTS
         | _view("content.answerrule")
         | _CONSENT
-        | _WRITING_CONTENT,
+        | _WRITING_CONTENT
+        | _PLANNING,
     ),
     Role("agent", _("Agent"), _ANSWERING | _view("content.answerrule")),
     Role(
         "supervisor",
         _("Supervisor"),
-        _SUPERVISING | _view("staff.staff") | _READING_CONTENT,
+        _SUPERVISING | _view("staff.staff") | _READING_CONTENT | _CAMPAIGNS,
     ),
     Role("ops_manager", _("Operations manager"), _OPS_MANAGER),
     Role(
         "store_manager",
         _("Store manager"),
-        _ANSWERING | _CONSENT | _PEOPLE | _READING_CONTENT | {"crm.reveal_member"},
+        _ANSWERING
+        | _CONSENT
+        | _PEOPLE
+        | _READING_CONTENT
+        | _CAMPAIGNS
+        | {"crm.reveal_member"},
     ),
     Role(
         "dealer",
@@ -129,6 +154,9 @@ ROLES: tuple[Role, ...] = (
         | {"content.approve_item"}
         | _PEOPLE
         | _GATEWAY
+        # Plans and approves inside the own controller; nobody of the brand could.
+        | _PLANNING
+        | _APPROVING
         | {"wechat.check_connection", "wechat.replay_inboundevent"}
         | {"wechat.reveal_inboundevent"},
     ),
@@ -138,6 +166,7 @@ ROLES: tuple[Role, ...] = (
         _MEMBERS
         | _ACCOUNTS
         | _READING_CONTENT
+        | _CAMPAIGNS
         # Counts and stages, not the words of customers.
         | _view("content.answerrule", "service.queue"),
     ),

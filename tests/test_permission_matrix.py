@@ -52,6 +52,7 @@ SKIPPED = ("(?P<url>.*)$", "<path:object_id>/")
 POST_ONLY = (
     *("setlang/$", "logout/$", "sessions/end/$", "cancel/$", "language/$"),
     *("/remark/$", "/reveal/$", "workspace/.*/do/", "workspace/(here|status)/$"),
+    *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
     *("rotate-keys/$", "^api/.*/(claim|reply|close)/?$"),
 )
 
@@ -65,6 +66,8 @@ MODELS = {
     "account_id": "wechat.Account",
     "media": "wechat.Media",
     "workspace": "service.Conversation",
+    "task_id": "campaigns.Task",
+    "gate_item_id": "campaigns.GateItem",
 }
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

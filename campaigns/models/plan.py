@@ -146,6 +146,10 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_over(self) -> bool:
+        return self.state in (self.State.CLOSED, self.State.CANCELLED)
+
     def day(self, offset: int) -> date:
         """The date `offset` days from the live date."""
         return self.live_date + timedelta(days=offset)
@@ -246,6 +250,22 @@ class GateItem(models.Model):
         return self.campaign.day(self.due_day)
 
 
+class TaskQuerySet(OfCampaignQuerySet):
+    def open(self) -> TaskQuerySet:
+        """Not done yet, of campaigns that are not over."""
+        over = (Campaign.State.CLOSED, Campaign.State.CANCELLED)
+        return self.exclude(state__in=Task.OVER).exclude(campaign__state__in=over)
+
+    def with_end(self) -> TaskQuerySet:
+        """Adds `end`, the last date of each task."""
+        days = models.ExpressionWrapper(
+            models.F("campaign__live_date") + models.F("end_day"),
+            output_field=models.DateField(),
+        )
+        rows: TaskQuerySet = self.annotate(end=days)
+        return rows
+
+
 class Task(TaskFields):
     """Work of one campaign, with its dates relative to the live date."""
 
@@ -254,6 +274,8 @@ class Task(TaskFields):
         DOING = "doing", _("In progress")
         DONE = "done", _("Done")
         SKIPPED = "skipped", _("Skipped")
+
+    OVER = (State.DONE, State.SKIPPED)
 
     campaign = models.ForeignKey(
         Campaign,
@@ -294,7 +316,7 @@ class Task(TaskFields):
         verbose_name=_("done by"),
     )
 
-    objects = OfCampaignQuerySet.as_manager()
+    objects = TaskQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("task")
@@ -311,3 +333,10 @@ class Task(TaskFields):
     @property
     def ends_on(self) -> date:
         return self.campaign.day(self.end_day)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in self.OVER
+
+    def is_overdue(self, today: date) -> bool:
+        return not self.is_over and self.ends_on < today

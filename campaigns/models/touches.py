@@ -143,6 +143,19 @@ class Touch(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def has_not_begun(self) -> bool:
+        """Nobody was written to yet, and somebody still may be."""
+        begins = (self.State.DRAFT, self.State.IN_REVIEW, self.State.APPROVED)
+        is_held = self.state == self.State.HELD and self.started_at is None
+        return self.state in begins or is_held
+
+    @property
+    def is_under_way(self) -> bool:
+        """Begun and not at its end."""
+        going = (self.State.SENDING, self.State.PAUSED, self.State.HELD)
+        return self.state in going and not self.has_not_begun
+
 
 class RecipientQuerySet(models.QuerySet["Recipient"]):
     def visible_to(self, staff: Staff) -> RecipientQuerySet:
