@@ -33,6 +33,7 @@ from wechat.mass_outcomes import (
     put_back,
     record,
     sent_verdict,
+    to_unknown,
     verdict_of,
 )
 from wechat.models import Account, BatchAttempt, OutboundBatch, OutboundRun
@@ -175,7 +176,7 @@ def _article(run: OutboundRun, article: dict[str, Any]) -> dict[str, Any]:
         "digest": article.get("digest", ""),
         "content": article["content_html"],
         "content_source_url": article.get("content_source_url", ""),
-        "thumb_media_id": media.platform_id(run.app, int(article["cover_media"])),
+        "thumb_media_id": media.material_id(run.app, int(article["cover_media"])),
     }
 
 
@@ -247,7 +248,8 @@ def _is_allowed(row: OutboundBatch) -> bool:
         put_back(row, Verdict(State.PLANNED, code="", retry_seconds=1))
         return False
     if not is_first and key_is_forgotten(row, clock.platform_time(row.app.account)):
-        return False  # the reaper gives it up
+        to_unknown(row.pk, "replay_over")
+        return False
     veto = veto_for_batch(row) if is_first else None
     if veto is not None:
         fail(row, veto.code, str(veto.text))

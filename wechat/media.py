@@ -164,6 +164,25 @@ def platform_id(app: App, media_pk: int) -> str:
     return found
 
 
+def material_id(app: App, media_pk: int) -> str:
+    """The picture's media_id as permanent material, which articles need for a cover.
+
+    Raises MediaMissing and PlatformError.
+    """
+    media: Media | None = Media.objects.filter(
+        pk=media_pk, app=app, state=Media.State.STORED
+    ).first()
+    if media is None:
+        raise MediaMissing
+    if not media.material_id:
+        path = path_of(media)
+        media.material_id = mp_client(app).add_material(
+            path.read_bytes(), path.name, media.content_type
+        )
+        media.save(update_fields=["material_id"])
+    return media.material_id
+
+
 def fetch_wanted(limit: int = 50) -> int:
     """Fetch incoming pictures that are due; how many were tried."""
     tried = 0

@@ -60,6 +60,18 @@ class MpClient(OwnTransport, WeChatClient):
             )
         )
 
+    def add_material(self, content: bytes, name: str, content_type: str) -> str:
+        """The media_id of a permanent picture (100,000 an account)."""
+        return str(
+            self._request(
+                "post",
+                "material/add_material",
+                params={"type": "image"},
+                files={"media": (name, content, content_type)},
+                result_processor=lambda data: data["media_id"],
+            )
+        )
+
     def download_media(self, media_id: str) -> transport.Answer:
         return self.call(
             "get",

@@ -65,6 +65,8 @@ class Media(models.Model):
     kind = models.CharField(_("kind"), max_length=10, default="image")
     media_id = models.CharField(max_length=256, blank=True)
     media_id_expires_at = models.DateTimeField(null=True, blank=True)
+    # As permanent material: covers of articles.
+    material_id = models.CharField(max_length=256, blank=True)
     state = models.CharField(
         _("state"), max_length=8, choices=State.choices, default=State.WANTED
     )
