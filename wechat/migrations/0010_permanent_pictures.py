@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("wechat", "0008_batch_edges"),
+        ("wechat", "0009_web_authorisation"),
     ]
 
     operations = [
