@@ -17,7 +17,7 @@ from typing import Any
 
 from celery.signals import worker_process_init
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import connections
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +48,14 @@ def _repeat(name: str, sweep: Sweep) -> None:
     while True:
         # Spread, so that the processes of a worker do not all look at once.
         pause.wait(settings.SWEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311
-        close_old_connections()
         try:
             sweep()
         except Exception:
             # The next turn is independent: PostgreSQL may be back by then.
             logger.exception("Sweep %s failed", name)
         finally:
-            close_old_connections()
+            # Many threads seldom at work must not hold a connection each.
+            connections.close_all()
 
 
 @worker_process_init.connect

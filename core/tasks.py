@@ -9,7 +9,7 @@ from core import jobs
 
 
 # A job may last hours; it keeps its own lease and can be cancelled.
-@shared_task(queue="bulk", soft_time_limit=86_400)
+@shared_task(soft_time_limit=86_400)
 def run_jobs() -> None:
     jobs.drain()
 

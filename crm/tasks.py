@@ -12,7 +12,7 @@ def make_partitions() -> None:
     partitions.make_ahead()
 
 
-@shared_task(queue="bulk")
+@shared_task
 def purge_members() -> None:
     purging.drain()
 
@@ -22,6 +22,6 @@ def drain_profiles() -> None:
     profiles.drain()
 
 
-@shared_task(queue="bulk")
+@shared_task
 def expire_tags() -> None:
     tagging.expire()

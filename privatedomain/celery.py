@@ -6,12 +6,16 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import task_prerun, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "privatedomain.settings")
 app = Celery("privatedomain")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+# How long the tasks of a process share a connection at most.
+CONNECTION_SECONDS = 300
 
 
 @worker_init.connect
@@ -20,3 +24,12 @@ def _connect_without_pool(**_: Any) -> None:
     from django.conf import settings
 
     settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
+    settings.DATABASES["default"]["CONN_MAX_AGE"] = CONNECTION_SECONDS
+
+
+@task_prerun.connect
+def _look_at_connection(**_: Any) -> None:
+    """Replace a connection that is old or that PostgreSQL's restart broke."""
+    from django.db import close_old_connections
+
+    close_old_connections()

@@ -209,6 +209,20 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "wechat.tasks.drain_inbox": {"queue": "realtime"},
+    "wechat.tasks.drain_outbox": {"queue": "realtime"},
+    "wechat.tasks.pull_kf": {"queue": "realtime"},
+    "wechat.tasks.drain_bulk": {"queue": "bulk"},
+    "wechat.tasks.drain_mass": {"queue": "bulk"},
+    "wechat.tasks.sync_all_contacts": {"queue": "bulk"},
+    "crm.tasks.purge_members": {"queue": "bulk"},
+    "crm.tasks.expire_tags": {"queue": "bulk"},
+    "core.tasks.run_jobs": {"queue": "bulk"},
+}
+# A ring is shorter than a log-in at PostgreSQL: a worker's tasks share a connection
+# (privatedomain.celery looks at it before each).
+CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

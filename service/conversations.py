@@ -107,11 +107,12 @@ def locked_unfinished(*, app: App, member: Member) -> Conversation | None:
 
 def default_queue(app: App) -> Queue:
     """The queue people of the app's account wait in; made when there is none yet."""
-    rows = Queue.objects.filter(account=app.account_id, is_active=True)
-    queue = snapshot.of(
-        ("service.queue", app.account_id),
-        lambda: rows.order_by("-is_default", "id").first(),
-    )
+
+    def read() -> Queue | None:
+        rows = Queue.objects.filter(account=app.account_id, is_active=True)
+        return rows.order_by("-is_default", "id").first()
+
+    queue = snapshot.of(("service.queue", app.account_id), read)
     if queue is not None:
         return queue
     made, _ = Queue.objects.get_or_create(

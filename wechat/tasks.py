@@ -16,7 +16,7 @@ from wechat import (
 )
 
 
-@shared_task(queue="realtime")
+@shared_task
 def drain_inbox() -> None:
     """Work off what the platforms pushed."""
     from wechat import inbox
@@ -24,38 +24,38 @@ def drain_inbox() -> None:
     inbox.drain()
 
 
-@shared_task(queue="realtime")
+@shared_task
 def drain_outbox() -> None:
     """Send what is due in the realtime lane: welcomes, greetings, agents' replies."""
     sending.drain("realtime")
 
 
-@shared_task(queue="bulk")
+@shared_task
 def drain_bulk() -> None:
     """Send what is due in the bulk lane."""
     sending.drain("bulk")
 
 
-@shared_task(queue="bulk")
+@shared_task
 def drain_mass() -> None:
     """Make the mass calls that are due."""
     mass.drain()
 
 
-@shared_task(queue="default")
+@shared_task
 def fetch_media() -> None:
     """Fetch incoming pictures before the platform drops them."""
     media.fetch_wanted()
 
 
-@shared_task(queue="default")
+@shared_task
 def reap_outbox() -> None:
     """Settle what dead workers left behind, and what this machine knows better."""
     reaping.sweep()
     reaping.adopt_late_evidence()
 
 
-@shared_task(queue="realtime")
+@shared_task
 def pull_kf(account_id: int) -> None:
     """Read the messages of one WeChat Customer Service account."""
     from wechat import kf
@@ -86,7 +86,7 @@ def empty_old_bodies() -> None:
     intake.empty_old_bodies()
 
 
-@shared_task(queue="bulk")
+@shared_task
 def sync_all_contacts() -> None:
     """Read colleagues and contacts of every corp, nightly."""
     directory.sync_all()

@@ -37,9 +37,12 @@ class AnswerRuleQuerySet(models.QuerySet["AnswerRule"]):
 
         Read once per core.snapshot: not to be changed.
         """
-        rows = self.filter(account=account, occasion=occasion, is_active=True)
-        key = ("content.rules", account.pk, occasion)
-        return snapshot.of(key, lambda: list(rows.order_by("priority", "id")))
+
+        def read() -> list[AnswerRule]:
+            rows = self.filter(account=account, occasion=occasion, is_active=True)
+            return list(rows.order_by("priority", "id"))
+
+        return snapshot.of(("content.rules", account.pk, occasion), read)
 
 
 class AnswerRule(models.Model):

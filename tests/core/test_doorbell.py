@@ -73,3 +73,12 @@ def test_a_broker_that_fails_is_left_alone_for_a_while(task, monkeypatch):
     doorbell.ring_now(task)
     assert doorbell._bell.wait(5)
     assert task.calls == 2
+
+
+def test_every_route_names_a_task_and_no_task_names_its_queue(settings):
+    from privatedomain.celery import app
+
+    app.loader.import_default_modules()
+    assert set(settings.CELERY_TASK_ROUTES) <= set(app.tasks)
+    ours = [task for name, task in app.tasks.items() if not name.startswith("celery.")]
+    assert [task.name for task in ours if getattr(task, "queue", None)] == []
