@@ -10,11 +10,21 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         # Handlers register themselves.
-        from campaigns import attribution, bands, blueprints, lifecycle, wording  # noqa: F401
+        from campaigns import (  # noqa: F401
+            attribution,
+            bands,
+            blueprints,
+            caps,
+            lifecycle,
+            quiet,
+            wording,
+        )
         from campaigns.pages import tiles
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
 
         attribution.declare_settings()
+        caps.declare_settings()
+        quiet.declare_settings()
         wording.describe_history()
         builtin_data.append(blueprints.load_builtin)
         periodic_tasks.append(

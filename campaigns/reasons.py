@@ -1,0 +1,129 @@
+"""Why somebody is left out of a touch, or why a touch stands still, and what one can do.
+
+Codes of Recipient.reason and Touch.reason_code. ORDER is the precedence of exclusions:
+whoever is left out for several reasons counts under the first that holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+
+from core.registry import Text
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`label` on chips and in tables, `words` in a sentence, `advice`: what to do."""
+
+    label: Text
+    words: Text
+    advice: Text = ""
+
+
+ORDER = (
+    "merged",
+    "erased",
+    "test_account",
+    "opted_out",
+    "unreachable",
+    "window_closed",
+    "month_quota",
+    "frequency_cap",
+    "quiet_hours",
+    "duplicate_person",
+    "batch_too_small",
+)
+
+REASONS: dict[str, Reason] = {
+    "merged": Reason(
+        _("Merged"),
+        _("The record was merged into another one of the same person."),
+        _("Nothing to do: the record that stands gets the message once."),
+    ),
+    "erased": Reason(
+        _("Data erased"),
+        _("The person's data was erased."),
+        _("Nothing to do."),
+    ),
+    "test_account": Reason(
+        _("No-marketing tag"),
+        _(
+            "Carries a tag that keeps out of marketing: employee, dealer, test account …"
+        ),
+        _("Take the tag off the member if it is wrong."),
+    ),
+    "opted_out": Reason(
+        _("Opted out"),
+        _("Wants no marketing messages."),
+        _("Nothing to do: this is the customer's decision."),
+    ),
+    "unreachable": Reason(
+        _("Not reachable"),
+        _("Does not follow this account."),
+        _("Reach the person through another account they follow."),
+    ),
+    "window_closed": Reason(
+        _("Window closed"),
+        _(
+            "Has not written within 48 hours of the time of sending, or no message is left."
+        ),
+        _("Use a mass message, or reach them when they write again."),
+    ),
+    "month_quota": Reason(
+        _("Monthly quota used"),
+        _(
+            "Has got, or is about to get, all mass messages the account may send a month."
+        ),
+        _("Send next month, or use a customer-service message to those who write."),
+    ),
+    "frequency_cap": Reason(
+        _("Frequency cap"),
+        _(
+            "Has got as many marketing messages as one person may get in a day, week or month."
+        ),
+        _("Send later; the caps stand in the settings."),
+    ),
+    "quiet_hours": Reason(
+        _("Quiet hours"),
+        _("Could only be sent in quiet hours before its time is over."),
+        _("Choose another time, or let the message be valid longer."),
+    ),
+    "duplicate_person": Reason(
+        _("Same person"),
+        _("Another record of the same person, with the same phone, gets the message."),
+        _("Nothing to do: the earliest record gets it."),
+    ),
+    "batch_too_small": Reason(
+        _("Too few people"),
+        _("A mass message needs at least two people, and only one was left."),
+        _("Widen the audience, or write to this person alone."),
+    ),
+    "stopped": Reason(
+        _("Stopped"),
+        _("The sending was stopped before it was this person's turn."),
+    ),
+    "expired": Reason(
+        _("Too late"),
+        _("The time in which the message made sense was over."),
+        _("Plan another touch if it still makes sense."),
+    ),
+    "approval_outdated": Reason(
+        _("Changed after approval"),
+        _("Something that was approved has changed since."),
+        _("Look it through and ask for approval again."),
+    ),
+}
+
+
+def label(code: str) -> Text:
+    return REASONS[code].label if code in REASONS else code
+
+
+def words(code: str) -> Text:
+    return REASONS[code].words if code in REASONS else code
+
+
+def advice(code: str) -> Text:
+    return REASONS[code].advice if code in REASONS else ""
