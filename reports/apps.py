@@ -7,3 +7,12 @@ from django.utils.translation import gettext_lazy as _
 class ReportsConfig(AppConfig):
     name = "reports"
     verbose_name = _("Reports")
+
+    def ready(self) -> None:
+        from core.registry import PeriodicTask, builtin_data, periodic_tasks
+        from reports import rollups, weights  # noqa: F401  handlers of merges
+
+        builtin_data.append(weights.load_builtin)
+        periodic_tasks.append(
+            PeriodicTask("reports.rollups", "reports.tasks.add_up", 60)
+        )
