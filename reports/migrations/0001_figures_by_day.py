@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("crm", "0009_tag_sets_follow"),
         ("staff", "0003_staff_permissions"),
-        ("wechat", "0007_web_authorisation"),
+        ("wechat", "0001_initial"),
     ]
 
     operations = [
