@@ -307,7 +307,7 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         return console_page(
             request,
             "console/history.html",
-            title=_("History: %s") % obj,
+            title=_("History: %s") % self.heading(obj),
             context={
                 "opts": self.opts,
                 "object": obj,

@@ -88,7 +88,7 @@ class MemberAdmin(ScopedAdmin):
         kept = self._remember(request)
         if kept:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}")
-        return super().changelist_view(request, extra_context)  # type: ignore[no-any-return]
+        return super().changelist_view(request, extra_context)
 
     def _remember(self, request: HttpRequest) -> dict[str, str]:
         """Keep this look's filters; on a bare visit, those of the last one.

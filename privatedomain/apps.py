@@ -1,7 +1,8 @@
 """App configurations of the project itself."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AdminConfig(DjangoAdminConfig):
@@ -30,6 +31,7 @@ class PrivatedomainConfig(AppConfig):
         )
 
         assert checks
+        apps.get_app_config("axes").verbose_name = _("Log-in protection")
         health.register()
         heartbeats.register()
         health_page.register()

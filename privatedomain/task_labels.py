@@ -14,6 +14,7 @@ LABELS: dict[str, Text] = {
     "crm.partitions": _("Make room for coming months"),
     "crm.profiles": _("Look up profiles"),
     "crm.purge": _("Purge members who left"),
+    "crm.tags": _("Take off tags whose time is over"),
     "heartbeat worker": _("Sign of life: worker"),
     "heartbeat worker-realtime": _("Sign of life: worker-realtime"),
     "inbound bodies": _("Empty old callback bodies"),
