@@ -15,7 +15,7 @@ from campaigns.models.returns import (
     TimelineReader,
     TrackedLink,
 )
-from campaigns.models.touches import Recipient, Touch, TouchTally
+from campaigns.models.touches import Recipient, Tester, Touch, TouchTally
 
 __all__ = [
     "Campaign",
@@ -28,6 +28,7 @@ __all__ = [
     "Response",
     "Task",
     "TemplateTask",
+    "Tester",
     "TimelineReader",
     "Touch",
     "TouchTally",

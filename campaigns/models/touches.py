@@ -112,6 +112,20 @@ class Touch(models.Model):
     )
     started_at = models.DateTimeField(_("started at"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    started_by = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("started by"),
+    )
+    # A held touch goes on by itself then; empty: a person decides.
+    resumes_at = models.DateTimeField(_("goes on at"), null=True, blank=True)
+    # Last time a worker looked after it while it was being sent.
+    fed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The breaker looks at what happened since then.
+    watched_from = models.DateTimeField(null=True, blank=True, editable=False)
     created_by = models.ForeignKey(
         Staff, on_delete=models.PROTECT, related_name="+", verbose_name=_("created by")
     )
@@ -284,3 +298,51 @@ class TouchTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.touch_id} {self.state} {self.delta:+}"
+
+
+class TesterQuerySet(models.QuerySet["Tester"]):
+    def visible_to(self, staff: Staff) -> TesterQuerySet:
+        """One's own: nobody sends tests to somebody else."""
+        return self.filter(staff=staff)
+
+
+class Tester(models.Model):
+    """A colleague's own openid in an account, for test sends to oneself.
+
+    Bound by writing `code` to the account before `code_until`; only its digest is kept.
+    """
+
+    staff = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        related_name="tester_bindings",
+        verbose_name=_("colleague"),
+    )
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("account"),
+    )
+    openid = models.CharField(_("address"), max_length=64, blank=True)
+    code_digest = models.CharField(max_length=64, blank=True, editable=False)
+    code_until = models.DateTimeField(null=True, blank=True, editable=False)
+    bound_at = models.DateTimeField(_("bound at"), null=True, blank=True)
+
+    objects = TesterQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("tester")
+        verbose_name_plural = _("testers")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staff", "account"], name="campaigns_tester_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.staff} · {self.account}"
+
+    @property
+    def is_bound(self) -> bool:
+        return bool(self.openid)

@@ -93,8 +93,12 @@ def received(sandbox: Sandbox, app: App, text: str = "上新了") -> set[int]:
 def finish(app: App, batch: OutboundBatch, status: str = "send success") -> None:
     """The platform's own event about the end of it."""
     fields = {
-        **{"MsgID": batch.remote_id, "Status": status, "TotalCount": "3"},
-        **{"FilterCount": "2", "SentCount": "2", "ErrorCount": "0"},
+        "MsgID": batch.remote_id,
+        "Status": status,
+        "TotalCount": "3",
+        "FilterCount": "2",
+        "SentCount": "2",
+        "ErrorCount": "0",
     }
     (handler,) = registry.handlers_for("mp.event.masssendjobfinish")
     inbound = registry.Inbound(
@@ -116,7 +120,8 @@ def test_a_batch_reaches_its_people_once_and_keeps_the_platforms_counts(
     turn()
     turn()
     assert (again(batch).state, batch.reason_code) == ("sent", "")
-    assert batch.remote_id and batch.first_called_at
+    assert batch.remote_id
+    assert batch.first_called_at
     assert received(sandbox, app) == {1}
     assert [row.phase for row in BatchAttempt.objects.filter(batch=batch)] == [
         "intent",
@@ -127,7 +132,8 @@ def test_a_batch_reaches_its_people_once_and_keeps_the_platforms_counts(
     again(batch)
     counts = (batch.total_count, batch.filter_count, batch.sent_count)
     assert counts == (3, 2, 2)
-    assert batch.finished_at and batch.platform_status == "send success"
+    assert batch.finished_at
+    assert batch.platform_status == "send success"
 
 
 def test_pictures_and_articles_go_out_too(
@@ -144,13 +150,12 @@ def test_pictures_and_articles_go_out_too(
     Image.new("RGB", (8, 8)).save(file, "PNG")
     cover = media.store_outgoing(app, file.getvalue(), actor=system_staff("test"))
     article = {
-        **{
-            "title": "春茶",
-            "author": "林间",
-            "digest": "新茶",
-            "content_source_url": "",
-        },
-        **{"content_html": "<p>明前</p>", "cover_media": cover.pk},
+        "title": "春茶",
+        "author": "林间",
+        "digest": "新茶",
+        "content_source_url": "",
+        "content_html": "<p>明前</p>",
+        "cover_media": cover.pk,
     }
     picture = plan(number=1, kind="image", payload={"media": cover.pk})
     first = plan(number=2, kind="mpnews", payload={"article": article})
@@ -244,8 +249,13 @@ def test_the_result_may_come_before_the_answer(
     mass.drain(seconds=5)
     sent = sandbox.ask(f"mass?account={app.account.slug}&limit=1")[0]
     MassOutcome.objects.create(
-        **{"app": app, "msg_id": str(sent["msg_id"]), "status": "send success"},
-        **{"total_count": 3, "filter_count": 3, "sent_count": 3, "at": timezone.now()},
+        app=app,
+        msg_id=str(sent["msg_id"]),
+        status="send success",
+        total_count=3,
+        filter_count=3,
+        sent_count=3,
+        at=timezone.now(),
     )
     turns_until(batch, "sent")
     assert batch.sent_count == 3
@@ -268,7 +278,8 @@ def test_what_the_platform_dropped_afterwards_is_failed_in_words(
     turn()
     finish(app, again(batch), status)
     assert (again(batch).state, batch.reason_code) == ("failed", code)
-    assert batch.reason_text and batch.advice_text
+    assert batch.reason_text
+    assert batch.advice_text
 
 
 def test_without_mass_quota_other_messages_go_on(
