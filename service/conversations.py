@@ -20,6 +20,8 @@ from service.writing import announce, due_after, write_history
 from staff.models import Staff
 from wechat.models import App, InboundEvent, Media
 
+# The other writer's may be closed again before we look.
+_LOOKS = 3
 # Written out: Django composes it longer than PostgreSQL answers it, for every message.
 UNFINISHED = """
 SELECT * FROM service_conversation
@@ -53,8 +55,21 @@ def open_or_append(
             return known.conversation, known
         conversation = locked_unfinished(app=app, member=member)
         if conversation is None:
-            conversation = _open(app, member, recipient, said)
+            conversation = _open(app, member, recipient, said.at)
         return conversation, append(conversation, said, actor=actor)
+
+
+def open_with(
+    *, app: App, member: Member, recipient: str, said: Said, actor: Staff
+) -> Conversation:
+    """Open one with what the customer said, for a caller who just saw that none is.
+
+    Inside a transaction only, and never for a replay. One that another writer opened
+    meanwhile is appended to.
+    """
+    conversation = _open(app, member, recipient, said.at)
+    append(conversation, said, actor=actor)
+    return conversation
 
 
 def append(conversation: Conversation, said: Said, *, actor: Staff) -> Message:
@@ -121,25 +136,24 @@ def default_queue(app: App) -> Queue:
     return made
 
 
-def _open(app: App, member: Member, recipient: str, said: Said) -> Conversation:
+def _open(app: App, member: Member, recipient: str, at: datetime) -> Conversation:
     """Insert an unfinished one, or lock the one that another writer just opened."""
-    try:
-        with transaction.atomic():
-            opened = Conversation.objects.create(
-                app=app,
-                member=member,
-                recipient=recipient,
-                queue=default_queue(app),
-                opened_at=said.at,
-                last_message_at=said.at,
-            )
-    except IntegrityError:
+    opened = Conversation(
+        app=app,
+        member=member,
+        recipient=recipient,
+        queue=default_queue(app),
+        opened_at=at,
+        last_message_at=at,
+    )
+    for _ in range(_LOOKS):
+        if insert_new(opened):
+            write_history(opened, "opened", at=at)
+            return opened
         found = locked_unfinished(app=app, member=member)
-        if found is None:
-            raise
-        return found
-    write_history(opened, "opened", at=said.at)
-    return opened
+        if found is not None:
+            return found
+    raise IntegrityError("A conversation was neither found nor could it be opened.")
 
 
 def _message_of(inbound: InboundEvent | None) -> Message | None:

@@ -117,7 +117,7 @@ def _answer(
 
 def _queue(inbound: Inbound, member: Member, text: str, *, actor: Staff) -> None:
     _forget_misses(inbound, member)
-    conversations.open_or_append(
+    conversations.open_with(
         app=inbound.app,
         member=member,
         recipient=inbound.subject,
