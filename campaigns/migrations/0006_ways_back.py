@@ -27,7 +27,7 @@ DROPPED = " AND (OLD.state, NEW.state) IS DISTINCT FROM ('accepted', 'failed')"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0004_sending_and_testers")]
+    dependencies = [("campaigns", "0005_sending_and_testers")]
     operations = [
         migrations.RunSQL(TOUCH.format(more=", 'done>sending'"), TOUCH.format(more="")),
         migrations.RunSQL(RECIPIENT.format(more=DROPPED), RECIPIENT.format(more="")),

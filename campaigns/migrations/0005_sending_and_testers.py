@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("campaigns", "0003_timeline_readers"),
+        ("campaigns", "0004_locked_recaps_are_fixed"),
         ("wechat", "0010_permanent_pictures"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
