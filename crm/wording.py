@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -107,181 +108,197 @@ def _consent(data: dict[str, Any]) -> Text:
     return f"{PURPOSES.get(purpose, purpose)} · {SOURCES.get(source, source)}"
 
 
+def _nothing(_data: dict[str, Any]) -> Text:
+    return ""
+
+
+class _Line(NamedTuple):
+    """One kind of line; `text` says more of its data."""
+
+    kind: str
+    group: Group
+    title: Text
+    icon: str
+    text: Callable[[dict[str, Any]], Text] = _nothing
+
+
+_OFFICIAL_ACCOUNT = (
+    _Line("follow", Group.FOLLOW, _("Followed"), "person_add", _follow),
+    _Line("unfollow", Group.FOLLOW, _("Unfollowed"), "person_remove"),
+    _Line("scan", Group.CLICK, _("Scanned a code"), "qr_code", _plain("key")),
+    _Line("click", Group.CLICK, _("Tapped the menu"), "ads_click", _plain("key")),
+    _Line(
+        "view",
+        Group.CLICK,
+        _("Opened a link of the menu"),
+        "open_in_new",
+        _plain("key"),
+    ),
+    _Line(
+        "miniprogram", Group.CLICK, _("Opened a mini program"), "widgets", _plain("key")
+    ),
+    _Line("menu", Group.CLICK, _("Used the menu"), "menu", _plain("key")),
+    _Line(
+        "template",
+        Group.MESSAGE,
+        _("Template message"),
+        "notifications",
+        _from(_TEMPLATE_STATES, "status"),
+    ),
+    _Line(
+        "subscription",
+        Group.CONSENT,
+        _("Was asked for subscription messages"),
+        "fact_check",
+        _answers,
+    ),
+    _Line(
+        "subscription.sent", Group.MESSAGE, _("Subscription message"), "notifications"
+    ),
+    _Line(
+        "mpkf.started",
+        Group.SERVICE,
+        _("A session with the platform's customer service began"),
+        "support_agent",
+    ),
+    _Line(
+        "mpkf.switched",
+        Group.SERVICE,
+        _("The session went to another account"),
+        "support_agent",
+    ),
+    _Line("mpkf.closed", Group.SERVICE, _("The session was closed"), "support_agent"),
+    _Line("consent.withdrawn", Group.CONSENT, _("Withdrew consent"), "block", _consent),
+    _Line(
+        "consent.granted", Group.CONSENT, _("Gave consent"), "check_circle", _consent
+    ),
+    _Line("profile.modified", Group.PROFILE, _("Changed the profile"), "badge"),
+    _Line(
+        "profile.named",
+        Group.PROFILE,
+        _("The name became known"),
+        "badge",
+        _plain("name"),
+    ),
+    _Line(
+        "remark", Group.PROFILE, _("The remark was changed"), "edit", _plain("remark")
+    ),
+    _Line("merged", Group.PROFILE, _("Two records became one"), "merge", _plain("why")),
+)
+_WECOM = (
+    _Line(
+        "friend.requested",
+        Group.RELATION,
+        _("Added a colleague, not confirmed yet"),
+        "person_add",
+        _friend,
+    ),
+    _Line(
+        "friend.added",
+        Group.RELATION,
+        _("Became friends with a colleague"),
+        "group_add",
+        _friend,
+    ),
+    _Line(
+        "friend.edited",
+        Group.RELATION,
+        _("A colleague changed the remark"),
+        "edit",
+        _friend,
+    ),
+    _Line(
+        "friend.deleted_by_member",
+        Group.RELATION,
+        _("Deleted a colleague"),
+        "person_remove",
+        _friend,
+    ),
+    _Line(
+        "friend.deleted_by_colleague",
+        Group.RELATION,
+        _("Was deleted by a colleague"),
+        "person_remove",
+        _friend,
+    ),
+    _Line(
+        "friend.transfer_failed",
+        Group.RELATION,
+        _("The handover failed"),
+        "sync_problem",
+        _friend,
+    ),
+    _Line(
+        "friend.archive_agreed",
+        Group.RELATION,
+        _("Agreed to the conversation archive"),
+        "verified_user",
+        _friend,
+    ),
+    _Line(
+        "acquisition.friend_request",
+        Group.RELATION,
+        _("Asked to be added through an acquisition link"),
+        "link",
+        _friend,
+    ),
+    _Line(
+        "acquisition.customer_start_chat",
+        Group.RELATION,
+        _("Began to chat after an acquisition link"),
+        "link",
+        _friend,
+    ),
+    _Line(
+        "acquisition.open_profile",
+        Group.RELATION,
+        _("Opened a profile through an acquisition link"),
+        "link",
+        _friend,
+    ),
+)
+_KF = (
+    _Line(
+        "kf.answer",
+        Group.MESSAGE,
+        _("A colleague answered in WeCom"),
+        "reply",
+        _plain("text"),
+    ),
+    _Line(
+        "kf.enter_session",
+        Group.SERVICE,
+        _("Entered WeChat Customer Service"),
+        "login",
+        _plain("scene"),
+    ),
+    _Line(
+        "kf.session_status_change",
+        Group.SERVICE,
+        _("Session of WeChat Customer Service"),
+        "support_agent",
+        _from(_KF_CHANGES, "change"),
+    ),
+    _Line(
+        "kf.msg_send_fail",
+        Group.SERVICE,
+        _("A message was not delivered"),
+        "sms_failed",
+        _from(_KF_FAILURES, "fail"),
+    ),
+    _Line("kf.user_recall_msg", Group.MESSAGE, _("Recalled a message"), "undo"),
+    _Line(
+        "kf.reject_customer_msg_switch_change",
+        Group.CONSENT,
+        _("Changed whether messages are accepted"),
+        "toggle_on",
+    ),
+)
+
+
 def describe_all() -> None:
     """Called once, in AppConfig.ready()."""
     for kind, (title, icon) in _MESSAGE_TITLES.items():
         describe(kind, Group.MESSAGE, title, icon=icon, text=_plain("text"))
-    _describe_official_account()
-    _describe_wecom()
-    _describe_kf()
-
-
-def _describe_official_account() -> None:
-    describe("follow", Group.FOLLOW, _("Followed"), icon="person_add", text=_follow)
-    describe("unfollow", Group.FOLLOW, _("Unfollowed"), icon="person_remove")
-    describe(
-        "scan", Group.CLICK, _("Scanned a code"), icon="qr_code", text=_plain("key")
-    )
-    describe(
-        "click", Group.CLICK, _("Tapped the menu"), icon="ads_click", text=_plain("key")
-    )
-    describe(
-        "view",
-        Group.CLICK,
-        _("Opened a link of the menu"),
-        icon="open_in_new",
-        text=_plain("key"),
-    )
-    describe(
-        "miniprogram",
-        Group.CLICK,
-        _("Opened a mini program"),
-        icon="widgets",
-        text=_plain("key"),
-    )
-    describe("menu", Group.CLICK, _("Used the menu"), icon="menu", text=_plain("key"))
-    describe(
-        "template",
-        Group.MESSAGE,
-        _("Template message"),
-        icon="notifications",
-        text=_from(_TEMPLATE_STATES, "status"),
-    )
-    describe(
-        "subscription",
-        Group.CONSENT,
-        _("Was asked for subscription messages"),
-        icon="fact_check",
-        text=_answers,
-    )
-    describe(
-        "subscription.sent",
-        Group.MESSAGE,
-        _("Subscription message"),
-        icon="notifications",
-    )
-    describe(
-        "mpkf.started",
-        Group.SERVICE,
-        _("A session with the platform's customer service began"),
-        icon="support_agent",
-    )
-    describe(
-        "mpkf.switched",
-        Group.SERVICE,
-        _("The session went to another account"),
-        icon="support_agent",
-    )
-    describe(
-        "mpkf.closed", Group.SERVICE, _("The session was closed"), icon="support_agent"
-    )
-    describe(
-        "consent.withdrawn",
-        Group.CONSENT,
-        _("Withdrew consent"),
-        icon="block",
-        text=_consent,
-    )
-    describe(
-        "consent.granted",
-        Group.CONSENT,
-        _("Gave consent"),
-        icon="check_circle",
-        text=_consent,
-    )
-    describe("profile.modified", Group.PROFILE, _("Changed the profile"), icon="badge")
-    describe(
-        "profile.named",
-        Group.PROFILE,
-        _("The name became known"),
-        icon="badge",
-        text=_plain("name"),
-    )
-    describe(
-        "remark",
-        Group.PROFILE,
-        _("The remark was changed"),
-        icon="edit",
-        text=_plain("remark"),
-    )
-    describe(
-        "merged",
-        Group.PROFILE,
-        _("Two records became one"),
-        icon="merge",
-        text=_plain("why"),
-    )
-
-
-def _describe_wecom() -> None:
-    for kind, title, icon in (
-        ("friend.requested", _("Added a colleague, not confirmed yet"), "person_add"),
-        ("friend.added", _("Became friends with a colleague"), "group_add"),
-        ("friend.edited", _("A colleague changed the remark"), "edit"),
-        ("friend.deleted_by_member", _("Deleted a colleague"), "person_remove"),
-        (
-            "friend.deleted_by_colleague",
-            _("Was deleted by a colleague"),
-            "person_remove",
-        ),
-        ("friend.transfer_failed", _("The handover failed"), "sync_problem"),
-        (
-            "friend.archive_agreed",
-            _("Agreed to the conversation archive"),
-            "verified_user",
-        ),
-        (
-            "acquisition.friend_request",
-            _("Asked to be added through an acquisition link"),
-            "link",
-        ),
-        (
-            "acquisition.customer_start_chat",
-            _("Began to chat after an acquisition link"),
-            "link",
-        ),
-        (
-            "acquisition.open_profile",
-            _("Opened a profile through an acquisition link"),
-            "link",
-        ),
-    ):
-        describe(kind, Group.RELATION, title, icon=icon, text=_friend)
-
-
-def _describe_kf() -> None:
-    describe(
-        "kf.answer",
-        Group.MESSAGE,
-        _("A colleague answered in WeCom"),
-        icon="reply",
-        text=_plain("text"),
-    )
-    describe(
-        "kf.enter_session",
-        Group.SERVICE,
-        _("Entered WeChat Customer Service"),
-        icon="login",
-        text=_plain("scene"),
-    )
-    describe(
-        "kf.session_status_change",
-        Group.SERVICE,
-        _("Session of WeChat Customer Service"),
-        icon="support_agent",
-        text=_from(_KF_CHANGES, "change"),
-    )
-    describe(
-        "kf.msg_send_fail",
-        Group.SERVICE,
-        _("A message was not delivered"),
-        icon="sms_failed",
-        text=_from(_KF_FAILURES, "fail"),
-    )
-    describe("kf.user_recall_msg", Group.MESSAGE, _("Recalled a message"), icon="undo")
-    describe(
-        "kf.reject_customer_msg_switch_change",
-        Group.CONSENT,
-        _("Changed whether messages are accepted"),
-        icon="toggle_on",
-    )
+    for line in (*_OFFICIAL_ACCOUNT, *_WECOM, *_KF):
+        describe(line.kind, line.group, line.title, icon=line.icon, text=line.text)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from privatedomain import embedded
+from privatedomain import binaries, embedded
 from privatedomain.instance import AlreadyRunning, Instance, current, servers
 
 FORMAT = 1
@@ -191,7 +191,7 @@ def _dsn(environment: dict[str, str]) -> str:
 def _tool(name: str) -> str:
     """The wheel's client, else PATH's: it must not be older than the server."""
     try:
-        return str(embedded.postgres_install() / "bin" / name)
+        return str(binaries.postgres_install() / "bin" / name)
     except embedded.ServerError:
         found = shutil.which(name)
         if found is None:

@@ -38,26 +38,55 @@ KINDS: dict[str, Text] = {
 }
 
 
+# What can be set: (key, title, default, smallest, largest, help), in seconds …
+_TIMES: tuple[tuple[str, Text, int, int, int, Text], ...] = (
+    (
+        "service.answer_within_seconds",
+        _("Answer a waiting customer within"),
+        *(120, 10, 86_400),
+        _("Waiting times turn amber at half of it and red after it."),
+    ),
+    (
+        "service.absent_after_seconds",
+        _("An agent counts as absent after"),
+        *(90, 30, 3600),
+        _("Seconds without an open workspace. Conversations stay with the agent."),
+    ),
+)
+# … and what the desk says by itself: (key, title, default).
+_TEXTS: tuple[tuple[str, Text, Text], ...] = (
+    (
+        "service.hint_text",
+        _("When no rule answers for the first time"),
+        _(
+            "Sorry, I did not understand that. Put it another way, or reply "
+            "“人工” and a colleague will help you."
+        ),
+    ),
+    (
+        "service.queued_text",
+        _("When a customer is put into the queue"),
+        _("A colleague will be with you in a moment."),
+    ),
+    (
+        "service.opted_out_text",
+        _("When a customer opts out"),
+        _(
+            "You will get no more marketing messages from us. Reply “恢复订阅” "
+            "to have them again."
+        ),
+    ),
+    (
+        "service.opted_in_text",
+        _("When a customer opts in again"),
+        _("You will get our messages again. Reply “退订” at any time to stop."),
+    ),
+)
+
+
 def declare_settings() -> None:
     """Called once, in AppConfig.ready()."""
-    for key, label, default, minimum, maximum, help_text in (
-        (
-            "service.answer_within_seconds",
-            _("Answer a waiting customer within"),
-            120,
-            10,
-            86_400,
-            _("Waiting times turn amber at half of it and red after it."),
-        ),
-        (
-            "service.absent_after_seconds",
-            _("An agent counts as absent after"),
-            90,
-            30,
-            3600,
-            _("Seconds without an open workspace. Conversations stay with the agent."),
-        ),
-    ):
+    for key, label, default, minimum, maximum, help_text in _TIMES:
         declare(
             Declaration(
                 key,
@@ -69,36 +98,8 @@ def declare_settings() -> None:
                 maximum=maximum,
             )
         )
-    texts: tuple[tuple[str, Text, Text], ...] = (
-        (
-            "service.hint_text",
-            _("When no rule answers for the first time"),
-            _(
-                "Sorry, I did not understand that. Put it another way, or reply "
-                "“人工” and a colleague will help you."
-            ),
-        ),
-        (
-            "service.queued_text",
-            _("When a customer is put into the queue"),
-            _("A colleague will be with you in a moment."),
-        ),
-        (
-            "service.opted_out_text",
-            _("When a customer opts out"),
-            _(
-                "You will get no more marketing messages from us. Reply “恢复订阅” "
-                "to have them again."
-            ),
-        ),
-        (
-            "service.opted_in_text",
-            _("When a customer opts in again"),
-            _("You will get our messages again. Reply “退订” at any time to stop."),
-        ),
-    )
-    for name, title, words in texts:
-        declare(Declaration(name, title, words, help_text=_("Empty: say nothing.")))
+    for key, label, words in _TEXTS:
+        declare(Declaration(key, label, words, help_text=_("Empty: say nothing.")))
 
 
 def kind_in_words(text: str) -> tuple[Text, str]:
