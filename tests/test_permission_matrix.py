@@ -53,6 +53,8 @@ POST_ONLY = (
     *("setlang/$", "logout/$", "sessions/end/$", "cancel/$", "language/$"),
     *("/remark/$", "/reveal/$", "workspace/.*/do/", "workspace/(here|status)/$"),
     *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
+    *("/item/.*/(submit|approve|return|withdraw|archive|restore|plan)/$",),
+    *("slots/.*/(move|cancel|publish|exchange)/$", "content/preview/$"),
     *("rotate-keys/$", "^api/.*/(claim|reply|close)/?$"),
 )
 
@@ -68,6 +70,8 @@ MODELS = {
     "workspace": "service.Conversation",
     "task_id": "campaigns.Task",
     "gate_item_id": "campaigns.GateItem",
+    "slot_id": "content.Slot",
+    "picture_id": "content.Picture",
 }
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

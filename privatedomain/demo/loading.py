@@ -17,6 +17,7 @@ from crm import partitions
 from privatedomain.demo import (
     accounts,
     answers,
+    contents,
     dialogues,
     people,
     phones,
@@ -62,6 +63,7 @@ def load() -> Loaded:
         owner = Staff.objects.get(username=logins["ops_manager"]["username"])
         apps = accounts.set_up(described, units, owner)
         answers.write_rules(apps)
+        contents.write(units, apps, logins)
         queues = accounts.set_up_queues(apps)
         world = people.World(units, apps, _colleagues())
         known = [people.make_member(world, person) for person in everybody]

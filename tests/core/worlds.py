@@ -11,6 +11,7 @@ import uuid
 from datetime import date, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.db import models
 from django.utils import timezone
@@ -45,7 +46,21 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "headers": "{}",
         "expires": None,
     },
+    "content.item": {"state": "draft"},
+    "content.version": {
+        "state": "withdrawn",
+        "number": lambda: next(_numbers),
+        "approved_by": None,
+        "returned_by": None,
+        "submitted_by": None,
+    },
     "crm.member": {"merged_into": None, "purged_at": None},
+}
+
+
+# Rows that never stand alone: what is made with each.
+WITH: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "content.item": ("content.version", "item", {"state": "draft"}),
 }
 
 
@@ -111,6 +126,9 @@ class World:
             target = field.remote_field.model
             if target._meta.app_label not in {"auth", "contenttypes"}:
                 getattr(made, field.name).set([self.row(target)])
+        if label in WITH:
+            other, key, given = WITH[label]
+            self.make(apps.get_model(other), **{key: made}, **given)
         return made
 
     def _value(self, model: type[models.Model], field: Any) -> Any:
