@@ -11,7 +11,16 @@ from sandbox.control.door import answer
 
 Next = Callable[[HttpRequest], HttpResponse]
 # The platforms' own paths; pictures are public there too.
-OPEN = ("/cgi-bin/", "/mp/", "/qy/", "/media/", "/healthz")
+OPEN = (
+    "/cgi-bin/",
+    "/sns/",
+    "/connect/",
+    "/mp/",
+    "/qy/",
+    "/s/",
+    "/media/",
+    "/healthz",
+)
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

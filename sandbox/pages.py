@@ -1,19 +1,22 @@
 """The phone page, pictures, and a sign of life."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import connection
 from django.db.models import Max
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.static import serve
 
-from sandbox import clock, media
+from sandbox import article_html, clock, media, web_auth
+from sandbox.api.quotas import SHANGHAI
 from sandbox.control.door import answer
 from sandbox.control.people import described
-from sandbox.models import Call, Grant, Media, Message, Person, Push
+from sandbox.models import Article, Call, Grant, Mass, Media, Message, Person, Push
 
 NEWEST = 60
 STATIC = Path(__file__).resolve().parent / "static"
@@ -52,6 +55,48 @@ def phone(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def open_link(request: HttpRequest) -> HttpResponse:
+    """``?person=&url=``: a link on the phone, opened in a tab as this person."""
+    person = Person.objects.filter(pk=request.GET.get("person", "")).first()
+    url = request.GET.get("url", "")
+    if person is None or urlsplit(url).scheme not in ("http", "https"):
+        raise Http404
+    response = HttpResponseRedirect(url)
+    response["Cache-Control"] = "no-store"
+    response.set_cookie(web_auth.COOKIE, person.pk, httponly=True, samesite="Lax")
+    return response
+
+
+# Its text was written elsewhere: it may show pictures and open links, nothing more.
+ARTICLE_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+def article(request: HttpRequest, sn: str) -> HttpResponse:
+    """The page of a sent article; ``?person=`` when it is opened on a phone."""
+    page = Article.objects.select_related("account").filter(pk=sn).first()
+    if page is None:
+        raise Http404
+    person = Person.objects.filter(pk=request.GET.get("person", "")).first()
+    person_id = person.pk if person else ""
+    source = page.body["content_source_url"]
+    is_web = urlsplit(source).scheme in ("http", "https")
+    content = {
+        "account": page.account,
+        "article": page.body,
+        "is_deleted": page.is_deleted,
+        "published_at": datetime.fromtimestamp(page.published_at, SHANGHAI),
+        "content": article_html.shown(page.body["content"], person_id),
+        "source": article_html.link_target(source, person_id) if is_web else "",
+    }
+    response = render(request, "sandbox/article.html", content)
+    response["Content-Security-Policy"] = ARTICLE_POLICY
+    return response
+
+
 def state(request: HttpRequest) -> HttpResponse:
     """What the page asks for twice a second: ``?person=&address=&after=<id>``."""
     person = Person.objects.filter(pk=request.GET.get("person", "")).first()
@@ -61,6 +106,7 @@ def state(request: HttpRequest) -> HttpResponse:
         "offset_seconds": clock.offset(),
         "pushes": _pushes(),
         "calls": _calls(),
+        "waiting": Mass.objects.filter(state=Mass.State.WAITING).count(),
         "person": None,
     }
     if person is not None:

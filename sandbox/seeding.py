@@ -7,6 +7,7 @@ but for the clock.
 import random
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -155,6 +156,7 @@ def _accounts() -> None:
             mode=mode,
             openid_prefix=prefix,
             menu=MENU,
+            web_domains=[urlsplit(settings.CONSOLE_URL).netloc],
         )
     _corp()
 

@@ -1,13 +1,15 @@
 from django.urls import path, re_path
 
-from sandbox import pages
+from sandbox import pages, web_auth
 from sandbox.api.gateway import api
 from sandbox.control import accounts, masses, people, plane
 
 urlpatterns = [
-    # First: nothing is asked for as often.
+    path("connect/oauth2/authorize", web_auth.authorize),
+    path("mp/connect/oauth2/authorize", web_auth.authorize),
+    # Early: nothing is asked for as often.
     re_path(r"^(?P<prefix>mp|qy)(?P<path>/.+)$", api),
-    re_path(r"^(?P<path>cgi-bin/.+)$", api),
+    re_path(r"^(?P<path>(?:cgi-bin|sns)/.+)$", api),
     path("healthz", pages.healthz),
     path("media/<str:name>", pages.picture),
     path("control/accounts", accounts.collection),
@@ -37,5 +39,7 @@ urlpatterns = [
     path("control/reset", plane.reset_view),
     path("", pages.phone),
     path("phone/state", pages.state),
+    path("phone/open", pages.open_link),
+    path("s/<str:sn>", pages.article),
     path("static/<path:name>", pages.static),
 ]

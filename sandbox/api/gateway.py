@@ -28,6 +28,7 @@ from sandbox.api import (  # noqa: F401  (each module registers its calls)
     qy_kf_sending,
     qy_ways,
     tokens,
+    web_tokens,
 )
 from sandbox.api.registry import ENDPOINTS, MP, QY, Answer, Blob, Call, Refusal
 from sandbox.faults import Struck

@@ -12,7 +12,7 @@ from sandbox.models import Account, Use
 ADDRESSES = ["127.0.0.1"]
 
 
-def _official(appid: Any, secret: Any) -> Account:
+def official(appid: Any, secret: Any) -> Account:
     account = None
     if isinstance(appid, str) and appid:
         account = Account.objects.filter(app_id=appid).first()
@@ -29,7 +29,7 @@ def _official(appid: Any, secret: Any) -> Account:
 def token(call: Call) -> Answer:
     if call.query.get("grant_type") != "client_credential":
         raise Refusal(40002, "invalid grant_type")
-    account = _official(call.query.get("appid"), call.query.get("secret"))
+    account = official(call.query.get("appid"), call.query.get("secret"))
     call.account = account
     quotas.count(account, call.path)
     fresh = tokens.new_plain(account)
@@ -41,7 +41,7 @@ def stable_token(call: Call) -> Answer:
     body = call.json
     if body.get("grant_type") != "client_credential":
         raise Refusal(40002, "invalid grant_type")
-    account = _official(body.get("appid"), body.get("secret"))
+    account = official(body.get("appid"), body.get("secret"))
     call.account = account
     quotas.count(account, call.path)
     is_forced = body.get("force_refresh") is True
@@ -147,7 +147,7 @@ def clear_quota(call: Call) -> Answer:
 @endpoint(MP, "POST", "clear_quota/v2", needs_token=False)
 def clear_quota_v2(call: Call) -> Answer:
     body = call.json
-    call.account = _official(body.get("appid"), body.get("appsecret"))
+    call.account = official(body.get("appid"), body.get("appsecret"))
     return _clear(call.account)
 
 

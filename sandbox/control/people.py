@@ -3,10 +3,11 @@
 import base64
 from collections import defaultdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 
-from sandbox import contacts, kf, masses, media, people
+from sandbox import contacts, kf, masses, media, opening, people, world
 from sandbox.control.door import (
     answer,
     bad,
@@ -314,6 +315,26 @@ def servicer(request: HttpRequest, person_id: str) -> dict[str, Any]:
     return done(person, kf.answer_as_servicer(chat, person, userid, text))
 
 
+def open_link(request: HttpRequest, person_id: str) -> dict[str, Any]:
+    """``{url}``: open the link as this person and go where it leads."""
+    person = find(person_id)
+    url = text_of(body_of(request), "url", longest=4000)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise bad("url must be an http or https URL")
+    opened = opening.follow(person, url)
+    with world.change():
+        people.touch(person)
+    return {
+        "ok": not opened.error,
+        "url": opened.url,
+        "status": opened.status,
+        "error": opened.error,
+        "hops": [{"url": at, "status": status} for at, status in opened.hops],
+        "title": opened.title,
+        "text": opened.text[:50_000],
+    }
+
+
 def screen(request: HttpRequest, person_id: str) -> list[dict[str, Any]]:
     """``?account=&events=1&after=<id>``: the chat, oldest first."""
     rows = Message.objects.filter(person=find(person_id)).select_related("mass")
@@ -356,3 +377,5 @@ DEEDS = {
     "servicer": servicer,
 }
 deeds = {name: door(POST=deed) for name, deed in DEEDS.items()}
+# The page it opens may call the platform: the world must go on meanwhile.
+deeds["open"] = door(is_free=True, POST=open_link)

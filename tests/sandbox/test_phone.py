@@ -1,12 +1,15 @@
 """The virtual phone in a browser: every deed by hand, and what arrives by itself."""
 
 import re
+from html import escape
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.sandbox.console import opened
+from tests.sandbox.test_masses import draft
 from tests.sandbox.test_messages import png
 from tests.sandbox.world import World
 
@@ -65,7 +68,7 @@ def test_text_emoji_and_an_answer_without_reload(phone: Page, world: World) -> N
     world.write_to(openid, "营业的，见 https://example.com/x 。")
     theirs = phone.locator(".line.account .bubble")
     expect(theirs).to_contain_text("营业的", timeout=1500)
-    expect(theirs.locator("a")).to_have_attribute("href", "https://example.com/x")
+    expect(theirs.locator("a")).to_have_attribute("title", "https://example.com/x")
     expect(phone.locator("#calls")).to_contain_text("message/custom/send")
     expect(phone.locator("#allowance")).to_contain_text("5 条")
     assert re.fullmatch(r"\d\d:\d\d:\d\d", phone.locator(".when").first.inner_text())
@@ -264,3 +267,49 @@ def test_a_stopped_simulator_is_said(phone: Page) -> None:
     expect(phone.locator("#clock")).to_have_text("没有连接")
     phone.unroute("**/phone/state*")
     expect(phone.locator("#clock")).to_contain_text(":")
+
+
+def lands(phone: Page, link: Locator, landing: str) -> None:
+    """The link opens a tab, which WeChat sends back with a code."""
+    with phone.context.expect_page() as opened_page:
+        link.click()
+    opened_page.value.wait_for_url(f"{landing}?code=*state=t1")
+    opened_page.value.close()
+
+
+def test_a_mass_message_shows_opens_and_tells_the_page_who_reads(
+    phone: Page, world: World
+) -> None:
+    landing = world.console.url + "/landing"
+    world.post("accounts/lin-service", web_domains=[urlsplit(landing).netloc])
+    query = {
+        "appid": world.accounts["lin-service"]["app_id"],
+        "redirect_uri": landing,
+        "response_type": "code",
+        "scope": "snsapi_base",
+        "state": "t1",
+    }
+    link = f"{world.url}/mp/connect/oauth2/authorize?{urlencode(query)}"
+    content = f'<p>到店有礼，<a href="{escape(link)}">领取</a><script>x</script></p>'
+    media_id = draft(world, content=content)
+    person, openid = world.follower()
+    touser = [openid, world.follower()[1]]
+    said = {"touser": touser, "msgtype": "mpnews", "mpnews": {"media_id": media_id}}
+    world.mp("message/mass/send", said)
+    body = {"touser": touser, "msgtype": "text", "text": {"content": "点 " + link}}
+    world.mp("message/mass/send", body)
+    for size in (WIDE, NARROW):
+        phone.set_viewport_size(size)
+        open_chat(phone, world, person, "lin-service")
+        expect(phone.locator(".articles b")).to_have_text("周年庆开始了")
+        phone.click(".articles .lead")
+        page = phone.frame_locator("#viewer-page")
+        expect(page.locator("h1")).to_have_text("周年庆开始了")
+        expect(page.locator("script")).to_have_count(0)
+        lands(phone, page.locator("a >> text=领取"), landing)
+        phone.click("#viewer-close")
+        lands(phone, phone.locator(".bubble a[title]"), landing)
+    phone.set_viewport_size(WIDE)
+    phone.click("#open-mass")
+    expect(phone.locator("dialog")).to_contain_text("周年庆开始了")
+    expect(phone.locator("dialog .badge.ok")).to_have_count(2)

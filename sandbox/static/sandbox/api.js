@@ -19,6 +19,7 @@ export async function send(path, body, method = "POST") {
 const WORDS = {
   not_following: "这个人没有关注该账号。",
   not_a_contact: "他们还不是好友。",
+  not_waiting: "这次群发已经不在等待确认。",
   not_found: "找不到这个人或账号。",
   forbidden: "只能在本机打开这个页面。",
 };

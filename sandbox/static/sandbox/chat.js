@@ -6,6 +6,7 @@ import { askColleague, askScene, actions } from "./deeds.js";
 const EMOJIS = [..."😀😄😂🤣😊😍😘😋😎🤔😅😭😡😱🥺😴🙏👍👌👏💪🤝🌹🎁🎉❤️💔🔥✨🌲🍵🛍️".matchAll(/\p{Extended_Pictographic}\uFE0F?/gu)]
   .map((found) => found[0]).concat(["👍🏻", "👨‍👩‍👧‍👦", "🇨🇳", "🤦🏻‍♀️", "🧧", "🐼", "☕", "📦"]);
 
+const NEW_TAB = { target: "_blank", rel: "noopener" };
 let newest = 0; // id of the last line drawn
 let lastStamp = 0;
 let menuPrint = "";
@@ -26,6 +27,8 @@ export function setUp(onOpen) {
   byId("emoji").onclick = () => panel("emoji", emojis);
   byId("picture").onclick = () => panel("picture", pictures);
   byId("chat-more").onclick = actions;
+  byId("viewer-close").onclick = closeViewer;
+  byId("viewer").onkeydown = (event) => { if (event.key === "Escape") closeViewer(); };
   grow(text);
 }
 
@@ -61,6 +64,7 @@ export function clear() {
   lastStamp = 0;
   byId("chat").replaceChildren();
   closePanel();
+  closeViewer();
   menuPrint = "";
 }
 
@@ -158,7 +162,8 @@ function line(message) {
     face(name, isMine ? store.person.id : store.address),
     el("div.says", {}, bubble(message),
       el("time.when", { title: fullText(message.at) },
-        clockText(message.at) + (message.extra.welcome ? " 欢迎语" : "") +
+        clockText(message.at) + (message.extra.mass ? " 群发" : "") + (message.extra.preview ? " 群发预览" : "") +
+        (message.extra.welcome ? " 欢迎语" : "") +
         (message.extra.servicer ? ` ${message.extra.servicer}` : ""))));
 }
 
@@ -166,12 +171,13 @@ function bubble(message) {
   const { type, text, extra } = message;
   if (type === "image" && extra.url)
     return el("div.bubble.bare", {}, el("img", { src: extra.url, alt: text, onload: keepEnd }));
+  if (type === "mpnews" && extra.articles) return articles(extra.articles);
   if (type === "news") return card(extra.article.title, extra.article.description, extra.article.url, extra.article.picurl);
   if (["link", "miniprogram", "miniprogrampage", "location"].includes(type))
     return card(text, extra.content?.desc || extra.content?.address || type, extra.content?.url);
   if (type === "msgmenu") return choices(text, extra.list || extra.content?.list || [], extra.tail || extra.content?.tail_content);
   if (type === "voice") return el("div.bubble", {}, "🔊 语音");
-  if (extra.url) return el("div.bubble", {}, el("a", { href: extra.url, target: "_blank", rel: "noopener" }, text || "[文件]"));
+  if (extra.url) return el("div.bubble", {}, el("a", { href: extra.url, ...NEW_TAB }, text || "[文件]"));
   return el("div.bubble", {}, ...linked(text || `[${type}]`));
 }
 
@@ -182,12 +188,49 @@ function keepEnd() {
 
 function linked(text) {
   return text.split(/(https?:\/\/[^\s<>"'，。；）]+)/).map((part, index) =>
-    index % 2 ? el("a", { href: part, target: "_blank", rel: "noopener" }, part) : part);
+    index % 2 ? link(part, part) : part);
+}
+
+// Inside WeChat the page may ask who opens it: the address carries the person.
+function inWeChat(url) {
+  return { href: `/phone/open?${new URLSearchParams({ person: store.person.id, url })}`, title: url, ...NEW_TAB };
+}
+
+function link(url, text) {
+  return el("a", inWeChat(url), text);
+}
+
+// A mass message of articles: the first with its cover, the others below in rows.
+function articles(list) {
+  return el("div.bubble.bare", {}, el("div.articles", {}, ...list.map((one, index) => el(
+    index ? "button.row" : "button.lead", { type: "button", onclick: () => viewArticle(one) },
+    index === 0 || one.cover ? cover(one) : null,
+    el("b", {}, one.title),
+    index === 0 && list.length === 1 && one.digest ? el("span", {}, one.digest) : null))));
+}
+
+function cover(one) {
+  const box = el("i", { "aria-hidden": true });
+  if (one.cover) box.style.backgroundImage = `url("${encodeURI(one.cover)}")`;
+  return box;
+}
+
+function viewArticle(one) {
+  const page = new URL(one.url);
+  byId("viewer-title").textContent = chatName();
+  byId("viewer-page").src = `${page.pathname}?${new URLSearchParams({ person: store.person.id })}`;
+  byId("viewer").hidden = false;
+  byId("viewer-close").focus();
+}
+
+function closeViewer() {
+  byId("viewer").hidden = true;
+  byId("viewer-page").src = "about:blank";
 }
 
 function card(title, under, url, picture) {
   const isWeb = /^https?:/.test(url || "");
-  return el("div.bubble.bare", {}, el("a.card", isWeb ? { href: url, target: "_blank", rel: "noopener" } : {},
+  return el("div.bubble.bare", {}, el("a.card", isWeb ? inWeChat(url) : {},
     el("b", {}, title || "链接"), el("span", {}, under || ""),
     /^https?:/.test(picture || "") ? el("img", { src: picture, alt: "" }) : null));
 }

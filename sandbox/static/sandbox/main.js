@@ -1,6 +1,7 @@
 // The loop of the page: twice a second it asks what is new and draws it.
 import { byId, get } from "./api.js";
 import * as chat from "./chat.js";
+import * as mass from "./mass.js";
 import * as people from "./people.js";
 import { chats, store } from "./store.js";
 import * as strip from "./strip.js";
@@ -43,6 +44,7 @@ async function ask() {
   store.offset = state.offset_seconds;
   world.drawClock();
   strip.draw(state.pushes, state.calls);
+  byId("mass-mark").hidden = !state.waiting;
   if ((store.person?.id || "") !== asked.person || store.address !== asked.address) return;
   if (state.person) {
     store.person = state.person;
@@ -81,6 +83,7 @@ async function start() {
   people.setUp(choose);
   chat.setUp(openChat);
   world.setUp(() => beat());
+  mass.setUp();
   document.addEventListener("open-chat", (event) => openChat(event.detail));
   document.querySelectorAll("[data-show]").forEach((button) => {
     button.onclick = () => { document.body.dataset.view = button.dataset.show; };

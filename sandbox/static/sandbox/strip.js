@@ -5,7 +5,7 @@ import { store } from "./store.js";
 const EVENTS = {
   "event.subscribe": "关注", "event.unsubscribe": "取消关注", "event.SCAN": "扫码",
   "event.CLICK": "点击菜单", "event.VIEW": "打开链接", "message.text": "文字消息",
-  "message.image": "图片消息", kf_msg_or_event: "客服消息或事件", raw: "自定内容",
+  "message.image": "图片消息", "event.MASSSENDJOBFINISH": "群发完成", kf_msg_or_event: "客服消息或事件", raw: "自定内容",
   "contact.add_external_contact": "添加好友", "contact.add_half_external_contact": "添加好友（待确认）",
   "contact.edit_external_contact": "修改备注", "contact.del_external_contact": "同事删除客户",
   "contact.del_follow_user": "客户删除同事",

@@ -78,7 +78,7 @@ async function askFaults() {
   const path = el("input", { list: "paths", value: "message/custom/send", required: true });
   const kind = el("select", {}, ...Object.entries(FAULTS).map(([value, text]) => el("option", { value }, `${text} · ${value}`)));
   const times = el("input", { type: "number", min: -1, value: 1 });
-  const paths = ["*", "message/custom/send", "stable_token", "user/info", "media/upload", "gettoken",
+  const paths = ["*", "message/custom/send", "message/mass/send", "draft/add", "stable_token", "user/info", "media/upload", "gettoken",
     "externalcontact/get", "externalcontact/send_welcome_msg", "kf/sync_msg", "kf/send_msg"];
   show(el("form", { method: "dialog", onsubmit: async (event) => {
     event.preventDefault();
@@ -113,6 +113,18 @@ function showAccounts() {
   byId("dialog").className = "wide";
 }
 
+function ofService(account) {
+  const change = async (body, text) => {
+    if (await attempt(() => send(`/control/accounts/${account.slug}`, body))) toast(text);
+  };
+  const admin = el("input", { type: "checkbox", checked: account.mass_needs_admin, "aria-label": "群发保护",
+    onchange: () => change({ mass_needs_admin: admin.checked }, admin.checked ? "群发要等管理员确认。" : "群发不再等管理员确认。") });
+  const domains = el("input", { "aria-label": "网页授权域名", placeholder: "shop.example.com，可写几个，用空格隔开",
+    onchange: () => change({ web_domains: domains.value.split(/[\s,，]+/).filter(Boolean) }, "网页授权域名已改。") });
+  domains.value = account.web_domains.join(" ");
+  return [["群发保护", el("label", {}, admin, " 每次群发等管理员确认")], ["网页授权域名", domains]];
+}
+
 function accountTable(account) {
   const mode = account.kind === "wecom" ? "安全（企业微信只有加密）" : el("select", { onchange: async () => {
     if (await attempt(() => send(`/control/accounts/${account.slug}`, { mode: mode.value }))) toast(`${account.name}已改为${MODES[mode.value]}模式。`);
@@ -126,6 +138,7 @@ function accountTable(account) {
   const rows = [
     [account.kind === "wecom" ? "CorpID" : "AppID", account.app_id || account.corp_id],
     ["Secret", account.secret], ["Token", account.token], ["EncodingAESKey", account.aes_key],
+    ...(account.kind === "service" ? ofService(account) : []),
     ["加密模式", mode], ["回调地址", account.callback_url], ["", el("span", {}, check, result)],
   ];
   return el("div", {}, el("h3", {}, `${account.name} · ${KINDS[account.kind]} · ${account.slug}`),
