@@ -1,5 +1,6 @@
 """Mass sends: whom a job reaches, how often, what repeats it and who is told."""
 
+import json
 import time
 from typing import Any
 
@@ -338,3 +339,51 @@ def test_faults_meet_mass_sends_too(world: World, fault: str) -> None:
     while len(received) < 2 and time.monotonic() < deadline:
         received = world.get("deliveries", account="lin-service")["received"]
     assert received == dict.fromkeys(openids, 1)
+
+
+def test_a_job_whose_answer_never_came_is_delivered_all_the_same(world: World) -> None:
+    openids = world.many(2)
+    world.post("faults", path=SEND, fault="accept_then_timeout", hold_seconds=3)
+    query = {"access_token": world.token()}
+    body = {"touser": openids, "msgtype": "text", "text": {"content": "在吗"}}
+    with pytest.raises(requests.Timeout):
+        world.call(
+            "POST",
+            "/mp/cgi-bin/message/mass/send",
+            params=query,
+            data=json.dumps({**body, "clientmsgid": "k"}, ensure_ascii=False).encode(),
+            timeout=0.5,
+        )
+    found = finished(world, world.get("mass")[0]["msg_id"])
+    assert found["sent"] == 2
+    world.post("limits", mass_retry_seconds=0)
+    again = world.mp(SEND, {**body, "clientmsgid": "k"})
+    assert (again["errcode"], again["msg_id"]) == (45065, found["msg_id"])
+
+
+def test_a_big_job_is_quick_and_its_record_short(world: World) -> None:
+    openids = [one for _ in range(2) for one in world.many(5000)]
+    started = time.monotonic()
+    found = job(world, send(world, openids))
+    assert (found["sent"], found["most_per_person"]) == (10_000, 1)
+    assert time.monotonic() - started < 10
+    call = world.get("calls", path=SEND)[0]
+    assert (call["is_cut"], len(call["body"]["touser"])) == (True, 100)
+    whole = world.get("calls", id=call["id"])[0]
+    assert (whole["is_cut"], whole["body"]["touser"]) == (False, openids)
+    assert "body" not in world.get("calls", brief=1)[0]
+    assert world.call("DELETE", "/control/calls").json()["deleted"] == 2
+
+
+def test_calls_are_read_page_by_page(world: World) -> None:
+    for _ in range(5):
+        world.mp("tags/get")
+    seen: list[int] = []
+    while page := world.get(
+        "calls", order="oldest", limit=2, after=max(seen, default=0)
+    ):
+        seen += [one["id"] for one in page]
+    assert seen == sorted(seen)
+    assert len(seen) == 6
+    answer = world.call("GET", "/control/calls", params={"limit": 1})
+    assert answer.headers["X-Total-Count"] == "6"

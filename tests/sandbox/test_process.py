@@ -90,3 +90,22 @@ def test_a_held_call_does_not_keep_it_from_stopping(
     started = time.monotonic()
     process.stop()
     assert time.monotonic() - started < 10
+
+
+def test_a_mass_send_goes_on_after_a_kill_and_reaches_nobody_twice(
+    tmp_path: Path, own_console: Console
+) -> None:
+    folder, port = tmp_path / "data", free_port()
+    with running(folder, port, own_console.url, SANDBOX_SEED="0") as world:
+        world.post("limits", mass_people_per_minute=[1200, 1, 1, 1, 1])
+        openids = world.many(60)
+        body = {"touser": openids, "msgtype": "text", "text": {"content": "慢慢发"}}
+        msg_id = world.mp("message/mass/send", body)["msg_id"]
+        world.process.kill()  # type: ignore[attr-defined]
+    with running(folder, port, own_console.url, SANDBOX_SEED="0") as world:
+        assert world.get(f"mass/{msg_id}")["state"] == "sending"
+        world.advance(60)
+        own_console.wait(1)
+        found = world.get(f"mass/{msg_id}")
+        assert (found["sent"], found["people"]) == (60, 60)
+        assert found["most_per_person"] == 1
