@@ -46,6 +46,12 @@ def _day(text: str) -> int:
     return int(text[1:])
 
 
+def in_order(phases: Mapping[str, list[int]]) -> list[tuple[str, tuple[int, int]]]:
+    """(kind, (first day, last day)) from the earliest on; JSON keeps no order."""
+    found = [(kind, (days[0], days[1])) for kind, days in phases.items()]
+    return sorted(found, key=lambda each: each[1])
+
+
 def phase_of(phases: Mapping[str, list[int]], day: int) -> str:
     """The phase a day belongs to; what comes earlier is prepared in the warm-up."""
     for kind in (PhaseKind.WARM_UP, PhaseKind.LIVE):

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.blueprints import TASK_FIELDS, phase_of
+from campaigns.blueprints import TASK_FIELDS, in_order, phase_of
 from campaigns.errors import ChangedMeanwhile, FieldProblems, NotInThisState
 from campaigns.models import (
     Campaign,
@@ -108,7 +108,7 @@ def _fill(campaign: Campaign, template: CampaignTemplate | None) -> None:
         kind: Phase.objects.create(
             campaign=campaign, kind=kind, start_day=start, end_day=end
         )
-        for kind, (start, end) in spans.items()
+        for kind, (start, end) in in_order(spans)
     }
     if template is None:
         return

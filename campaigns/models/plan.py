@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from staff.models import OrgUnit, Staff
 from staff.scope import controller_scope
@@ -14,7 +15,7 @@ from staff.scope import controller_scope
 
 class PhaseKind(models.TextChoices):
     WARM_UP = "warm_up", _("Warm-up")
-    LIVE = "live", _("Live")
+    LIVE = "live", pgettext_lazy("phase of a campaign", "Live")
     RECAP = "recap", _("Recap")
 
 

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from campaigns import chores
+from campaigns import chores, counts
 from campaigns.forms import TaskForm
 from campaigns.models import Campaign, GateItem, Phase, Task, Touch
 from campaigns.pages import access
@@ -146,7 +146,8 @@ def said_in(campaign: Campaign, staff: Staff) -> list[Said]:
     if not staff.has_perm(access.VIEW_TOUCH):
         return []
     rows = list(campaign.touches.select_related("account", "phase", "version__item"))
-    return [Said(each, None) for each in rows]
+    found = counts.of([each.pk for each in rows])
+    return [Said(each, found[each.pk] if each.snapshot_at else None) for each in rows]
 
 
 def _columns(campaign: Campaign, today: date) -> list[Column]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns import plans
-from campaigns.blueprints import phase_of
+from campaigns.blueprints import in_order, phase_of
 from campaigns.forms import CampaignForm, add_refusal
 from campaigns.models import CampaignTemplate, GateItem
 from campaigns.models.plan import PhaseKind
@@ -24,6 +24,8 @@ from core.errors import AppError
 from core.pages import console_page
 
 BLANK = "blank"
+# Offered first; the longest template begins 30 days before its live date.
+DEFAULT_AHEAD = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,11 @@ def create(request: HttpRequest) -> HttpResponse:
     form = CampaignForm(
         request.POST or None,
         staff=staff,
-        initial={"owner": staff.pk, "org_unit": staff.org_unit_id},
+        initial={
+            "owner": staff.pk,
+            "org_unit": staff.org_unit_id,
+            "live_date": timezone.localdate() + DEFAULT_AHEAD,
+        },
     )
     if request.method == "POST" and is_chosen and form.is_valid():
         try:
@@ -61,7 +67,7 @@ def create(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(
                 reverse("admin:campaigns_campaign_change", args=[campaign.pk])
             )
-    live_date = _date(request) or timezone.localdate() + timedelta(days=30)
+    live_date = _date(request) or timezone.localdate() + DEFAULT_AHEAD
     return console_page(
         request,
         "campaigns/new.html",
@@ -111,7 +117,7 @@ def _plan(template: CampaignTemplate, live_date: date) -> list[PlannedPhase]:
 
     tasks = list(template.tasks.all())
     found = []
-    for kind, (start, end) in template.phases.items():
+    for kind, (start, end) in in_order(template.phases):
         own = [t for t in tasks if phase_of(template.phases, t.start_day) == kind]
         points = [p for p in template.gates if p["phase"] == kind]
         by_gate = groupby(points, key=lambda p: (p["code"], p["due_day"]))
