@@ -44,9 +44,7 @@ def hold_mass(app: App, code: str, until: datetime) -> None:
 
 
 def is_held(app: App, now: datetime | None = None) -> bool:
-    if not app.held_reason:
-        return False
-    return app.held_until is None or app.held_until > (now or timezone.now())
+    return bool(app.held_because(now))
 
 
 def hold(app: App, code: str, until: datetime | None) -> None:

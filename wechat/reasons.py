@@ -41,6 +41,14 @@ REASONS: dict[str, tuple[Text, Text]] = {
         _("Too many calls in this minute."),
         _("It is tried again by itself within seconds."),
     ),
+    "not_live": (
+        _("The account is not live, so nothing is sent."),
+        _("It goes on when an administrator takes the account live."),
+    ),
+    "app_off": (
+        _("The app is switched off, so nothing is sent."),
+        _("It goes on when an administrator switches the app on."),
+    ),
     "media_missing": (
         _("The picture is no longer there."),
         _("Send the picture again."),

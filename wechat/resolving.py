@@ -27,6 +27,7 @@ from wechat.errors import (
 )
 from wechat.models import Attempt, OutboundMessage, OutboundRun
 from wechat.processes import is_proved_dead
+from wechat.reasons import explain
 from wechat.registry import tell_outcome
 from wechat.tasks import drain_bulk, drain_outbox
 
@@ -164,7 +165,7 @@ def _carry_out(row: OutboundMessage, choice: str, approval: Approval) -> None:
         row.next_at, row.owner = timezone.now(), ""
         is_realtime = row.lane == OutboundMessage.Lane.REALTIME
         doorbell.ring(drain_outbox if is_realtime else drain_bulk)
-    row.reason = row.reason_text[:300]
+    row.reason = str(explain(row.reason_code, is_wecom=False)[0])[:300]
     row.save(
         update_fields=[
             *("state", "reason_code", "reason", "next_at", "owner", "finished_at"),

@@ -22,6 +22,12 @@ class AppOut(serializers.ModelSerializer[App]):
         fields = ["slug", "name", "mode", "is_active", "held_reason", "held_until"]
         read_only_fields = fields
 
+    def to_representation(self, instance: App) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        if not instance.held_because():
+            shown |= {"held_reason": "", "held_until": None}
+        return shown
+
 
 class AccountOut(serializers.ModelSerializer[Account]):
     apps = AppOut(many=True, read_only=True)
@@ -49,6 +55,11 @@ class InboundOut(serializers.ModelSerializer[InboundEvent]):
 
 class OutboundOut(serializers.ModelSerializer[OutboundMessage]):
     app = serializers.CharField(source="app.slug", read_only=True)
+    reason_text = serializers.CharField(
+        read_only=True,
+        help_text="Why it stands where it stands, in words; of one that waits also what "
+        "holds its account.",
+    )
 
     class Meta:
         model = OutboundMessage
@@ -63,6 +74,7 @@ class OutboundOut(serializers.ModelSerializer[OutboundMessage]):
             "state",
             "reason_code",
             "reason",
+            "reason_text",
             "created_at",
             "finished_at",
         ]
@@ -128,12 +140,14 @@ class Outbox(RowsEndpoint):
     query = OutboxQuery
 
     def get_queryset(self) -> QuerySet[OutboundMessage]:
-        shown = [name for name in OutboundOut.Meta.fields if name != "app"]
+        derived = {"app", "reason_text"}
+        shown = [name for name in OutboundOut.Meta.fields if name not in derived]
+        standing = ["slug", "is_active", "held_reason", "held_until", "account__state"]
         return (
             OutboundMessage.objects.visible_to(caller(self.request))
             .filter(**chosen(self.params, "state"))
-            .select_related("app")
-            .only(*shown, "app__slug")
+            .select_related("app__account")
+            .only(*shown, *(f"app__{name}" for name in standing))
         )
 
     @documented(

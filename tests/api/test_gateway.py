@@ -1,8 +1,13 @@
 """GET /api/v1/accounts, /inbox and /outbox."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from tests.api.conftest import NOON
+from wechat.models import Account, App
+from wechat.reasons import REASONS
 
 
 @pytest.fixture
@@ -85,3 +90,35 @@ def test_accounts_are_told_with_their_apps_and_without_secrets(manager, brand):
         }
     ]
     assert "canary" not in answer.content.decode()
+
+
+def test_a_hold_that_is_over_is_no_longer_told(manager, brand):
+    past = timezone.now() - timedelta(minutes=1)
+    App.objects.filter(slug="brand-app").update(
+        held_reason="quota_used", held_until=past
+    )
+
+    (account,) = manager.get("/api/v1/accounts").json()["results"]
+
+    assert account["apps"][0]["held_reason"] == ""
+    assert account["apps"][0]["held_until"] is None
+
+
+def test_a_planned_message_says_what_holds_its_account(manager, brand):
+    brand.outbound(manager.person)
+
+    def why():
+        (row,) = manager.get("/api/v1/outbox").json()["results"]
+        assert (row["reason_code"], row["reason"]) == ("", "")
+        return row["reason_text"]
+
+    assert why() == ""
+    apps = App.objects.filter(slug="brand-app")
+    apps.update(held_reason="quota_used", held_until=None)
+    assert why() == str(REASONS["quota_used"][0])
+    apps.update(held_until=timezone.now() - timedelta(seconds=1))
+    assert why() == ""
+    apps.update(is_active=False)
+    assert why() == str(REASONS["app_off"][0])
+    Account.objects.filter(slug="brand").update(state="paused")
+    assert why() == str(REASONS["not_live"][0])

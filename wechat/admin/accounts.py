@@ -125,7 +125,8 @@ class AccountAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         rows: QuerySet[Account] = super().get_queryset(request)
-        apps = App.objects.only("account_id", "last_check", "held_reason", "slug")
+        names = ["account_id", "last_check", "held_reason", "held_until", "slug"]
+        apps = App.objects.only(*names)
         return rows.annotate(
             last_callback_at=Max("apps__last_callback_at")
         ).prefetch_related(Prefetch("apps", apps, to_attr="listed_apps"))
@@ -141,7 +142,7 @@ class AccountAdmin(ScopedAdmin):
             for app in obj.listed_apps
             for line in (app.last_check or {}).get("lines", [])
         ]
-        if any(app.held_reason for app in obj.listed_apps):
+        if any(app.held_because() for app in obj.listed_apps):
             return status("bad", _("Sending stands still"))
         if not tones:
             return status("idle", _("Not checked yet"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -205,6 +207,20 @@ class App(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.slug
+
+    def held_because(self, now: datetime | None = None) -> str:
+        """The code of the hold that still runs, "" when none does."""
+        is_over = self.held_until and self.held_until <= (now or timezone.now())
+        return "" if is_over else self.held_reason
+
+    def stands_because(self, now: datetime | None = None) -> str:
+        """The code of what keeps all its messages from being sent, "" when nothing does.
+
+        Words for it: wechat.reasons.
+        """
+        if self.account.state != Account.State.LIVE:
+            return "not_live"
+        return self.held_because(now) if self.is_active else "app_off"
 
     @property
     def callback_path(self) -> str:

@@ -14,7 +14,7 @@ from staff.models import Staff
 from wechat.models.accounts import Account, App
 from wechat.models.mass import OutboundRun
 from wechat.models.scoping import OfMessageQuerySet
-from wechat.reasons import explain
+from wechat.reasons import Text, explain
 
 
 class OutboundMessageQuerySet(models.QuerySet["OutboundMessage"]):
@@ -151,23 +151,29 @@ class OutboundMessage(models.Model):
         return f"{self.get_kind_display()} · {self.get_channel_display()} #{self.pk}"
 
     @property
+    def standing_code(self) -> str:
+        """`reason_code`, or of one that waits what holds its app; needs `app.account`."""
+        if self.state != self.State.PLANNED:
+            return self.reason_code
+        return self.app.stands_because() or self.reason_code
+
+    @property
     def reason_text(self) -> str:
         """Why it stands where it stands, in the reader's language; "" without a reason.
 
         A veto's own words are stored as they were said.
         """
-        known, _advice = explain(
-            self.reason_code, is_wecom=self.channel == self.Channel.WECOM_WELCOME
-        )
-        return str(known) or self.reason
+        return str(self._explained[0]) or self.reason
 
     @property
     def advice_text(self) -> str:
         """What can be done about it, "" when nothing."""
-        _known, advice = explain(
-            self.reason_code, is_wecom=self.channel == self.Channel.WECOM_WELCOME
-        )
-        return str(advice)
+        return str(self._explained[1])
+
+    @property
+    def _explained(self) -> tuple[Text, Text]:
+        is_wecom = self.channel == self.Channel.WECOM_WELCOME
+        return explain(self.standing_code, is_wecom=is_wecom)
 
 
 class Attempt(models.Model):
