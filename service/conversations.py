@@ -31,13 +31,18 @@ WHERE app_id = %s AND member_id = %s AND state <> 'closed' FOR NO KEY UPDATE
 
 @dataclass(frozen=True)
 class Said:
-    """One thing the customer said. `inbound` makes writing it twice harmless."""
+    """One thing the customer said. `inbound` makes writing it twice harmless.
+
+    `at`: when, by the platform's time, which orders the history. `waits_since`: since
+    when they wait for us, `at` unless given.
+    """
 
     at: datetime
     kind: str = Message.Kind.TEXT
     text: str = ""
     media: Media | None = None
     inbound: InboundEvent | None = None
+    waits_since: datetime | None = None
 
 
 def open_or_append(
@@ -89,8 +94,9 @@ def append(conversation: Conversation, said: Said, *, actor: Staff) -> Message:
     if not insert_new(message):
         return Message.objects.get(inbound=said.inbound)
     allowed = allowance_of(conversation)
-    conversation.waiting_since = conversation.waiting_since or said.at
-    conversation.due_at = conversation.due_at or due_after(conversation.waiting_since)
+    since = conversation.waiting_since or said.waits_since or said.at
+    conversation.waiting_since = since
+    conversation.due_at = conversation.due_at or due_after(since)
     conversation.last_message_at = max(said.at, conversation.last_message_at)
     conversation.preview = message.preview
     conversation.unread_count += 1

@@ -25,7 +25,7 @@ from service.conversations import Said
 from service.models import Conversation, Message, MissCount
 from staff.accounts import system_staff
 from staff.models import Staff
-from wechat import outbox
+from wechat import limits, outbox
 from wechat.models import Media, OutboundMessage
 from wechat.registry import Inbound, on, on_outcome
 
@@ -35,6 +35,8 @@ KF_CUSTOMER, KF_SERVICER = 3, 5
 # The platform's times have whole seconds; ours order what happens within one.
 SECONDS_ARE_EQUAL = timedelta(seconds=3)
 KNOWN_MISSES = 20
+# A push is tried three times in 5 s each (contract A1); the rest is for clocks.
+LATEST_PUSH = timedelta(minutes=5)
 # The last events counted stand in the row: one that is there already counts no more.
 COUNT_MISS = """
 INSERT INTO service_misscount AS known (app_id, member_id, count, event_ids)
@@ -234,16 +236,11 @@ def _text_of(inbound: Inbound) -> str:
 def _said(inbound: Inbound, text: str) -> Said:
     kind = inbound.kind.rpartition(".")[2]
     if text:
-        return Said(at=_moment(inbound), text=text, inbound=inbound.event)
+        return Said(text=text, **_when(inbound))
     media_id = str(inbound.fields.get("MediaId") or "")
     if kind == "image" and media_id:
         media = _wanted(inbound, media_id)
-        return Said(
-            at=_moment(inbound),
-            kind=Message.Kind.IMAGE,
-            media=media,
-            inbound=inbound.event,
-        )
+        return Said(kind=Message.Kind.IMAGE, media=media, **_when(inbound))
     detail = str(inbound.fields.get(DETAIL_FIELDS.get(kind, "")) or "")
     return _other(inbound, kind, detail)
 
@@ -251,10 +248,9 @@ def _said(inbound: Inbound, text: str) -> Said:
 def _other(inbound: Inbound, kind: str, detail: str = "") -> Said:
     """`text` starts with the platform's word for the kind; pages translate it."""
     return Said(
-        at=_moment(inbound),
         kind=Message.Kind.OTHER,
         text=f"[{kind}] {detail[:500]}".strip(),
-        inbound=inbound.event,
+        **_when(inbound),
     )
 
 
@@ -266,6 +262,33 @@ def _wanted(inbound: Inbound, media_id: str) -> Media:
         defaults={"kind": "image", "next_at": timezone.now()},
     )
     return media
+
+
+def _when(inbound: Inbound) -> dict[str, Any]:
+    """What Said holds of the event itself."""
+    return {
+        "inbound": inbound.event,
+        "at": _moment(inbound),
+        "waits_since": _waits_since(inbound),
+    }
+
+
+def _waits_since(inbound: Inbound) -> datetime:
+    """Since when a person waits who says this: the platform's time, within reason.
+
+    Callbacks are pushed within seconds of what they tell, customer service is read up to
+    three days later. Beyond that, or ahead of its receipt, the time is another clock's or
+    an old body's: nobody waited for us before we could know.
+    """
+    received_at = inbound.event.received_at
+    is_pulled = inbound.kind.startswith("kf.")
+    bound = (
+        timedelta(seconds=limits.value("kf.sync.history_seconds"))
+        if is_pulled
+        else LATEST_PUSH
+    )
+    late = received_at - inbound.at
+    return inbound.at if timedelta(0) <= late <= bound else received_at
 
 
 def _moment(inbound: Inbound) -> datetime:
@@ -303,15 +326,10 @@ def _said_kf(inbound: Inbound) -> Said:
     content = content if isinstance(content, dict) else {}
     if kind == "text":
         text = str(content.get("content") or "")
-        return Said(at=_moment(inbound), text=text, inbound=inbound.event)
+        return Said(text=text, **_when(inbound))
     if kind == "image" and content.get("media_id"):
         media = _wanted(inbound, str(content["media_id"]))
-        return Said(
-            at=_moment(inbound),
-            kind=Message.Kind.IMAGE,
-            media=media,
-            inbound=inbound.event,
-        )
+        return Said(kind=Message.Kind.IMAGE, media=media, **_when(inbound))
     return _other(inbound, kind, str(content.get("title") or content.get("name") or ""))
 
 

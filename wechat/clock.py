@@ -1,5 +1,8 @@
 """The platform's clock: learnt from what it answers, applied on sandbox accounts only.
 
+There callbacks teach too, so that after a jump of the sandbox's clock whoever writes is
+answered inside the window their message opened.
+
 Reply windows are kept in the platform's time, so that moving the sandbox's clock moves
 them too. Elsewhere an offset only raises an alarm: our own clock is wrong then.
 """
@@ -62,4 +65,21 @@ def learn_time(account: Account, seen: datetime) -> None:
     account.clock_offset_seconds, account.clock_checked_at = seconds, now
     Account.objects.filter(pk=account.pk).update(
         clock_offset_seconds=seconds, clock_checked_at=now
+    )
+
+
+def hear(account: Account, created_at: datetime, received_at: datetime) -> None:
+    """Take the offset from a callback just received, on sandbox accounts.
+
+    Callbacks come late and repeated, never early: they only ever move the clock ahead.
+    Back it is moved by the next answer.
+    """
+    if not account.is_sandbox or timezone.now() - received_at > CHECK_EVERY:
+        return
+    seconds = (created_at - received_at).total_seconds()
+    if seconds <= account.clock_offset_seconds + TOLERANCE_SECONDS:
+        return
+    account.clock_offset_seconds = seconds
+    Account.objects.filter(pk=account.pk, clock_offset_seconds__lt=seconds).update(
+        clock_offset_seconds=seconds, clock_checked_at=timezone.now()
     )

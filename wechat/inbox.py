@@ -223,6 +223,8 @@ def inbound_of(event: InboundEvent, app: App) -> registry.Inbound:
     """The event as handlers get it; raises BadCallback when its body can't be read."""
     fields = fields_of(event)
     at = source_time(fields)
+    if at is not None and event.is_first_try:
+        clock.hear(app.account, at, event.received_at)
     return registry.Inbound(
         event=event,
         app=app,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -243,3 +245,24 @@ def test_customers_of_kf_are_queued_and_their_servicers_answers_mirrored(
     assert list(said) == [("in", "在吗"), ("out", "在的")]
     assert conversation.waiting_since is None
     assert not OutboundMessage.objects.exists()
+
+
+def waits_since(side: Side, openid: str, late: timedelta) -> timedelta:
+    """Since when somebody waits, seen from the receipt of what they wrote `late` ago."""
+    event = side.push(
+        openid, "mp.message.text", "<MsgType>text</MsgType><Content>人工</Content>"
+    )
+    stamp = int((event.received_at - late).timestamp())
+    event.body = re.sub(rb"<CreateTime>\d+", b"<CreateTime>%d" % stamp, event.body)
+    event.save(update_fields=["body"])
+    work()
+    since = Conversation.objects.get(recipient=openid).waiting_since
+    assert since is not None
+    return since - event.received_at
+
+
+def test_a_wait_counts_by_the_platforms_time_within_reason(brand: Side) -> None:
+    minute, year = timedelta(minutes=1), timedelta(days=365)
+    assert waits_since(brand, "oAMinuteAgo", minute) < timedelta(seconds=-50)
+    assert waits_since(brand, "oLastYear", year) == timedelta(0)
+    assert waits_since(brand, "oNextYear", -year) == timedelta(0)

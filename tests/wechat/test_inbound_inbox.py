@@ -251,3 +251,32 @@ def test_an_event_without_its_body_cannot_be_replayed(db, add, make_staff):
     event = add(state="dead", body=b"")
     with pytest.raises(inbox.NothingToReplay):
         inbox.replay(event, actor=make_staff(is_superuser=True))
+
+
+def created(at):
+    body = (
+        "<xml><FromUserName>o1</FromUserName><CreateTime>{}</CreateTime>"
+        "<MsgType>text</MsgType><Content>hi</Content></xml>"
+    )
+    return body.format(int(at.timestamp())).encode()
+
+
+def test_a_sandboxs_callback_ahead_of_us_moves_its_clock_and_an_old_one_does_not(
+    transactional_db, handlers, add
+):
+    registry.on("mp.message.text")(lambda inbound: None)
+    event, jump = add(), timedelta(hours=49)
+    account = event.app.account
+
+    def learnt(at, **fields):
+        make_due(add(body=created(at), **fields))
+        inbox.drain()
+        account.refresh_from_db()
+        return round(account.clock_offset_seconds / 3600)
+
+    now = timezone.now()
+    assert learnt(now + jump) == 0
+    type(account).objects.update(is_sandbox=True)
+    assert learnt(now + jump, received_at=now - timedelta(hours=1)) == 0
+    assert learnt(now + jump) == 49
+    assert learnt(now - timedelta(days=365)) == 49
