@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import billiard.pool
 from celery import Celery
 from celery.signals import task_prerun, worker_init
 
@@ -13,6 +14,10 @@ app = Celery("privatedomain")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
+
+# A child that ends waits until the parent has read every answer; the parent reads none
+# while it stops. Answers are thrown away here, so half a minute of it is for nothing.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 # How long the tasks of a process share a connection at most.
 CONNECTION_SECONDS = 300

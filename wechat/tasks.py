@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import shared_task
 
+from core import doorbell
 from wechat import (
     directory,
     evidence,
@@ -15,13 +18,19 @@ from wechat import (
     tokens,
 )
 
+# A flood of callbacks must not keep answers waiting: then others have a turn.
+TURN_SECONDS = 2.0
+
 
 @shared_task
 def drain_inbox() -> None:
     """Work off what the platforms pushed."""
     from wechat import inbox
 
-    inbox.drain()
+    begun = time.monotonic()
+    inbox.drain(TURN_SECONDS)
+    if time.monotonic() - begun >= TURN_SECONDS:
+        doorbell.ring_now(drain_inbox)
 
 
 @shared_task
