@@ -18,14 +18,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 
-from core.admin import ReadOnly, ScopedAdmin
 from core.errors import AppError
 from core.pages import console_page
 from core.registry import Text
 from core.templatetags.console import moment, status
 from staff.models import Staff
 from wechat import inbox, kinds, revealing
-from wechat.admin.outbox import may_read_text
+from wechat.admin.panels import PanelAdmin, may_read_text
 from wechat.models import InboundEvent
 from wechat.reasons import JSON_HINT
 
@@ -82,7 +81,7 @@ class ReceivedFilter(admin.SimpleListFilter):
 
 
 @admin.register(InboundEvent)
-class InboundEventAdmin(ReadOnly, ScopedAdmin):
+class InboundEventAdmin(PanelAdmin):
     list_display = ["received", "app", "what", "about", "shown_state", "tries", "why"]
     list_filter = ["state", "app__account", KindFilter, ReceivedFilter]
     search_fields = ["subject__exact", "dedupe_key__exact"]
@@ -133,33 +132,8 @@ class InboundEventAdmin(ReadOnly, ScopedAdmin):
     def handled(self, obj: InboundEvent) -> str:
         return moment(obj.handled_at)
 
-    @admin.display(description=gettext_lazy("dedupe key"))
-    def key(self, obj: Any) -> str:
-        # It holds whom the event is about.
-        return str(obj.dedupe_key) if getattr(obj, "is_readable", False) else "–"
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            assert isinstance(request.user, Staff)
-            found.is_readable = may_read_text(request.user, found.app)
-        return found
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        extra = dict(extra_context or {})
-        if object_id:
-            event = self.get_object_or_404(request, object_id)
-            if self.has_view_permission(request, event):
-                extra["panel"] = panel(request, event)
-        return super().changeform_view(request, object_id, form_url, extra)
+    def panel(self, request: HttpRequest, row: InboundEvent) -> dict[str, Any]:
+        return panel(request, row)
 
     # -- replay and reveal, all POST
 

@@ -15,12 +15,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from core.admin import ReadOnly, ScopedAdmin
 from core.errors import AppError
 from core.templatetags.console import moment, status
 from staff.models import Staff
 from wechat import resolving
-from wechat.models import App, Attempt, OutboundMessage
+from wechat.admin.panels import PanelAdmin
+from wechat.models import Attempt, OutboundMessage
 from wechat.registry import purpose_labels
 
 State = OutboundMessage.State
@@ -58,16 +58,8 @@ class AskedFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=resolving.asked_messages(request.user))
 
 
-def may_read_text(staff: Staff, app: App) -> bool:
-    """A store sees that its brand's account sent something, not what to whom."""
-    if staff.is_superuser:
-        return True
-    home = staff.org_unit
-    return home is not None and app.account.org_unit.path.startswith(home.path)
-
-
 @admin.register(OutboundMessage)
-class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
+class OutboundMessageAdmin(PanelAdmin):
     list_display = ["planned", "app", "shown_to", "what", "shown_state", "why"]
     list_filter = ["state", "channel", "app", AskedFilter]
     search_fields = ["=recipient", "=dedupe_key"]
@@ -129,11 +121,6 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
             return "–"
         return str(ReplyWindow.Trigger(obj.window).label)
 
-    @admin.display(description=gettext_lazy("dedupe key"))
-    def key(self, obj: Any) -> str:
-        # It may hold the recipient.
-        return str(obj.dedupe_key) if getattr(obj, "is_readable", False) else "–"
-
     @admin.display(description=gettext_lazy("Message text"))
     def text(self, obj: Any) -> str:
         if not getattr(obj, "is_readable", False):
@@ -142,28 +129,8 @@ class OutboundMessageAdmin(ReadOnly, ScopedAdmin):
             return _("Picture")
         return str(obj.payload.get("text", "")) or "–"
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
-        found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            assert isinstance(request.user, Staff)
-            found.is_readable = may_read_text(request.user, found.app)
-        return found
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        extra = dict(extra_context or {})
-        if object_id:
-            message = self.get_object_or_404(request, object_id)
-            if self.has_view_permission(request, message):
-                extra["panel"] = panel(request, message)
-        return super().changeform_view(request, object_id, form_url, extra)
+    def panel(self, request: HttpRequest, row: OutboundMessage) -> dict[str, Any]:
+        return panel(request, row)
 
     # -- settling, both POST
 
