@@ -27,11 +27,11 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from content import calendar, items, markup, pictures, slots
-from content.calendar import COLOURS
+from content import items, markup, pictures, slots, timetable
 from content.item_forms import PlanForm
 from content.item_pages import accounts_for, plannable, staff_of
 from content.models import Item, Picture, Slot
+from content.timetable import COLOURS
 from content.wording import look_of
 from core import navigation
 from core.errors import AppError
@@ -63,7 +63,7 @@ def page(request: HttpRequest) -> HttpResponse:
     now = timezone.localtime()
     context = {
         "accounts": [(account, account.pk % COLOURS) for account in accounts],
-        "looks": calendar.legend(),
+        "looks": timetable.legend(),
         "may_plan": may_plan and bool(accounts),
         "has_items": writable.exists(),
         "settings": {
@@ -93,6 +93,8 @@ WORDS: dict[str, Text] = {
     "week": gettext_lazy("Week"),
     "list": gettext_lazy("List"),
     "today": gettext_lazy("Today"),
+    "before": gettext_lazy("Earlier"),
+    "after": gettext_lazy("Later"),
     "past": gettext_lazy("This day has passed."),
 }
 
@@ -101,7 +103,7 @@ WORDS: dict[str, Text] = {
 @never_cache
 def events(request: HttpRequest) -> JsonResponse:
     _check(request, VIEW)
-    span = calendar.span_of(request.GET.get("start", ""), request.GET.get("end", ""))
+    span = timetable.span_of(request.GET.get("start", ""), request.GET.get("end", ""))
     if span is None:
         text = _("Give a start and an end, at most 100 days apart.")
         return JsonResponse(
@@ -109,7 +111,7 @@ def events(request: HttpRequest) -> JsonResponse:
         )
     chosen = request.GET.getlist("account")
     accounts = [int(key) for key in chosen if _is_id(key)] if chosen else None
-    found = calendar.entries(staff_of(request), span, accounts)
+    found = timetable.entries(staff_of(request), span, accounts)
     return JsonResponse({"entries": found})
 
 
@@ -211,7 +213,7 @@ def slot_card(request: HttpRequest, slot_id: int) -> HttpResponse:
     now = timezone.now()
     may_plan = staff.has_perm(PLAN) and is_own
     newest = plannable(slot.version.item)
-    refusal = calendar.refusal_of(
+    refusal = timetable.refusal_of(
         slot, now, may_plan=staff.has_perm(PLAN), is_own=is_own
     )
     context = {

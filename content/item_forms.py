@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from content import pictures
 from content.checking import FIELDS
@@ -47,7 +48,7 @@ class ItemForm(forms.Form):
         label=_("Author"), required=False, widget=forms.TextInput(attrs=INPUT)
     )
     summary = forms.CharField(
-        label=_("Summary"),
+        label=pgettext_lazy("content", "Summary"),
         required=False,
         help_text=_("Empty: the first 54 characters of the article."),
         widget=_area(2),
@@ -58,7 +59,7 @@ class ItemForm(forms.Form):
         help_text=_("JPEG, PNG, GIF, WEBP or BMP, at most 10 MB."),
         widget=forms.FileInput(
             attrs={
-                "class": "pd-input",
+                "class": "sr-only",
                 "accept": "image/jpeg,image/png,image/gif,image/webp,image/bmp",
             }
         ),
@@ -79,12 +80,12 @@ class ItemForm(forms.Form):
     )
     owner = forms.ModelChoiceField(
         Staff.objects.none(),
-        label=_("Owner"),
+        label=pgettext_lazy("content", "Owner"),
         empty_label=None,
         widget=forms.Select(attrs={"class": "pd-input"}),
     )
     source_type = forms.ChoiceField(
-        label=_("Source"),
+        label=pgettext_lazy("content", "Source"),
         required=False,
         choices=[("", "–"), *Item.Source.choices],
         widget=forms.Select(attrs={"class": "pd-input"}),
@@ -133,7 +134,7 @@ class ItemForm(forms.Form):
         self._choices("owner", people.order_by("display_name", "id"))
         if kind == Item.Kind.ARTICLE:
             self.fields["picture"].label = _("Cover")
-            self.fields["body"].label = _("Article")
+            self.fields["body"].label = _("Article text")
             self.fields["body"].widget.attrs["rows"] = 16
             self.fields["body"].help_text = _(
                 "Empty line: new paragraph. “# ” heading, “- ” list, “> ” quote, "

@@ -219,6 +219,7 @@ def _rights(staff: Staff, item: Item, version: Version) -> dict[str, Any]:
         and staff.has_perm("content.submit_item"),
         "may_withdraw": is_alive
         and in_review
+        and wrote
         and staff.has_perm("content.submit_item"),
         "may_decide": approves and not wrote,
         "is_own_words": approves and wrote,
@@ -263,7 +264,8 @@ def _slots(item: Item, staff: Staff) -> list[tuple[Slot, wording.Look]]:
     now = timezone.now()
     rows = Slot.objects.visible_to(staff).filter(version__item=item)
     rows = rows.select_related("version", "account").order_by("-publish_at")
-    return [(slot, wording.look_of(slot, now)) for slot in rows[:SHOWN_SLOTS]]
+    latest = list(rows[:SHOWN_SLOTS])
+    return [(slot, wording.look_of(slot, now)) for slot in reversed(latest)]
 
 
 def _plan_form(

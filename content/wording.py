@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from content.models import Item, Slot, Version
 from core.registry import Text
@@ -37,7 +38,7 @@ class Look:
 
 
 DRAFT = Look("draft", "○", _("Not approved yet"))
-WAITING = Look("waiting", "◐", _("In review"))
+WAITING = Look("waiting", "◐", pgettext_lazy("content", "In review"))
 READY = Look("ready", "●", _("Scheduled"))
 OVERDUE = Look("overdue", "!", _("Overdue: not published"))
 PUBLISHED = Look("published", "✓", _("Published"))

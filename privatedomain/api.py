@@ -9,6 +9,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.views import APIView
 
+from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
 from service import api as service
@@ -23,6 +24,8 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("accounts", wechat.Accounts, "accounts"),
     ("inbox", wechat.Inbox, "inbox"),
     ("outbox", wechat.Outbox, "outbox"),
+    ("content/items", content.Items, "content-items"),
+    ("content/items/<int:id>", content.OneItem, "content-item"),
     ("conversations", service.Conversations, "conversations"),
     ("conversations/<int:id>", service.OneConversation, "conversation"),
     ("conversations/<int:id>/messages", service.Messages, "messages"),

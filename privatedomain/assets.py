@@ -110,10 +110,14 @@ def _calendar_parts() -> list[Path]:
 
 
 def _join_calendar() -> None:
-    """One file, in the order in which the parts need each other."""
+    """One file, in the order in which the parts need each other.
+
+    Without the font of its signs, which stands in the script as data: our pages load
+    fonts from nowhere but themselves (Content-Security-Policy).
+    """
     CALENDAR.parent.mkdir(parents=True, exist_ok=True)
-    texts = [path.read_text(encoding="utf-8") for path in _calendar_parts()]
-    CALENDAR.write_text("\n".join(texts), encoding="utf-8")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in _calendar_parts())
+    CALENDAR.write_text(re.sub(r"@font-face\{[^}]*\}", "", text), encoding="utf-8")
 
 
 def _run_tailwind() -> None:

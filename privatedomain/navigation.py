@@ -32,6 +32,8 @@ ICONS = {
     "wechat.app": "key",
     "wechat.kfaccount": "headset_mic",
     "wechat.colleague": "contacts",
+    "content.item": "article",
+    "content.marketingday": "event",
     "wechat.inboundevent": "move_to_inbox",
     "wechat.outboundmessage": "outbox",
     "wechat.platformlimit": "speed",

@@ -104,6 +104,7 @@ class ItemAdmin(RemembersFilters, ScopedAdmin):
     command_search = True
     actions = None
     nav_order = 20
+    nav_title = _("Content library")
 
     # rows
 

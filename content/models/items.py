@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from content.models.pictures import Picture
 from staff.models import OrgUnit, Staff
@@ -57,8 +58,8 @@ class Item(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
-        IN_REVIEW = "in_review", _("In review")
-        APPROVED = "approved", _("Approved")
+        IN_REVIEW = "in_review", pgettext_lazy("content", "In review")
+        APPROVED = "approved", pgettext_lazy("content", "Approved")
         SCHEDULED = "scheduled", _("Scheduled")
         PUBLISHED = "published", _("Published")
         ARCHIVED = "archived", _("Archived")
@@ -95,10 +96,13 @@ class Item(models.Model):
         Staff,
         on_delete=models.PROTECT,
         related_name="content_items",
-        verbose_name=_("owner"),
+        verbose_name=pgettext_lazy("content", "owner"),
     )
     source_type = models.CharField(
-        _("source"), max_length=8, choices=Source.choices, blank=True
+        pgettext_lazy("content", "source"),
+        max_length=8,
+        choices=Source.choices,
+        blank=True,
     )
     cta = models.CharField(_("call to action"), max_length=60, blank=True)
     product_tie = models.CharField(_("product tie"), max_length=100, blank=True)
@@ -158,8 +162,8 @@ class Version(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
-        IN_REVIEW = "in_review", _("In review")
-        APPROVED = "approved", _("Approved")
+        IN_REVIEW = "in_review", pgettext_lazy("content", "In review")
+        APPROVED = "approved", pgettext_lazy("content", "Approved")
         RETURNED = "returned", _("Returned")
         WITHDRAWN = "withdrawn", _("Withdrawn")
 
@@ -178,14 +182,16 @@ class Version(models.Model):
         related_name="versions",
         verbose_name=_("content item"),
     )
-    number = models.PositiveIntegerField(_("number"))
+    number = models.PositiveIntegerField(pgettext_lazy("content", "number"))
     state = models.CharField(
         _("state"), max_length=9, choices=State.choices, default=State.DRAFT
     )
     headline = models.CharField(_("headline"), max_length=TITLE_LENGTH, blank=True)
-    summary = models.CharField(_("summary"), max_length=128, blank=True)
+    summary = models.CharField(
+        pgettext_lazy("content", "summary"), max_length=128, blank=True
+    )
     byline = models.CharField(_("author"), max_length=16, blank=True)
-    body = models.TextField(_("body"), blank=True)
+    body = models.TextField(pgettext_lazy("content", "body"), blank=True)
     source_url = models.URLField(_("“Read more” link"), max_length=500, blank=True)
     picture = models.ForeignKey(
         Picture,
@@ -195,7 +201,9 @@ class Version(models.Model):
         related_name="versions",
         verbose_name=_("picture"),
     )
-    digest = models.CharField(_("digest"), max_length=64, editable=False)
+    digest = models.CharField(
+        pgettext_lazy("content", "digest"), max_length=64, editable=False
+    )
     author_ids = ArrayField(models.BigIntegerField(), default=list, editable=False)
     created_by = models.ForeignKey(
         Staff,

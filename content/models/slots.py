@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from content.models.items import Item, Version
 from staff.models import Staff
@@ -38,7 +39,7 @@ class Slot(models.Model):
     """
 
     class State(models.TextChoices):
-        PLANNED = "planned", _("Planned")
+        PLANNED = "planned", pgettext_lazy("content", "Planned")
         PUBLISHED = "published", _("Published")
         CANCELLED = "cancelled", _("Cancelled")
 
@@ -72,8 +73,8 @@ class Slot(models.Model):
     objects = SlotQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("slot")
-        verbose_name_plural = _("slots")
+        verbose_name = pgettext_lazy("content", "slot")
+        verbose_name_plural = pgettext_lazy("content", "slots")
         ordering = ["publish_at", "id"]
         default_permissions = ()
         indexes = [

@@ -12,6 +12,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from content import items
+from content.models import Item
 from crm.models import Event, Identity, Member
 from service.models import Conversation, Message, Queue
 from staff import tokens
@@ -50,6 +52,13 @@ class Side:
             value=f"u{number}",
         )
         return member
+
+    def item(self, **fields: Any) -> Item:
+        writer, _made = Staff.objects.get_or_create(
+            username=f"writer-{self.unit.pk}", org_unit=self.unit
+        )
+        given = {"kind": "text", "title": "会员日", "content": {"body": "到店 8 折"}}
+        return items.create(org_unit=self.unit, actor=writer, **given | fields)
 
     def event(self, member: Member, **fields: Any) -> Event:
         number = next(_numbers)

@@ -54,6 +54,7 @@ def fill(side, person):
     for state in ("new", "done", "dead"):
         side.inbound(state=state)
         side.outbound(person)
+        side.item()
         member = side.member()
         side.event(member)
         conversation = side.conversation(member)

@@ -16,22 +16,32 @@ READ_TALK = (
     "conversations/{conversation}",
     "conversations/{conversation}/messages",
 )
+READ_CONTENT = ("content/items", "content/items/{item}")
 GATEWAY = ("inbox", "outbox")
 ANSWER = tuple(
     f"conversations/{{conversation}}/{verb}" for verb in ("claim", "reply", "close")
 )
-EVERYTHING = {*READ_MEMBERS, *READ_TALK, *GATEWAY, *ANSWER, "accounts"}
+EVERYTHING = {
+    *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER),
+    "accounts",
+}
 ALLOWED = {
     "administrator": EVERYTHING,
     "privacy_officer": {*READ_MEMBERS, "accounts"},
-    "ops_specialist": {*READ_MEMBERS, "accounts"},
-    "community_manager": {*READ_MEMBERS, *READ_TALK, *ANSWER, "accounts"},
+    "ops_specialist": {*READ_MEMBERS, *READ_CONTENT, "accounts"},
+    "community_manager": {
+        *READ_MEMBERS,
+        *READ_CONTENT,
+        *READ_TALK,
+        *ANSWER,
+        "accounts",
+    },
     "agent": {*READ_MEMBERS, *READ_TALK, *ANSWER},
-    "supervisor": {*READ_MEMBERS, *READ_TALK, *ANSWER},
-    "ops_manager": {*READ_MEMBERS, *READ_TALK, *GATEWAY, "accounts"},
-    "store_manager": {*READ_MEMBERS, *READ_TALK, *ANSWER},
+    "supervisor": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
+    "ops_manager": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *GATEWAY, "accounts"},
+    "store_manager": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
     "dealer": EVERYTHING,
-    "analyst": {*READ_MEMBERS, "accounts"},
+    "analyst": {*READ_MEMBERS, *READ_CONTENT, "accounts"},
 }
 NOBODY = 999_999_999
 
@@ -67,7 +77,13 @@ def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
 
     for address in EVERYTHING:
         conversation = brand.conversation(brand.member())
-        answer = call(client, address, member=member.pk, conversation=conversation.pk)
+        answer = call(
+            client,
+            address,
+            member=member.pk,
+            conversation=conversation.pk,
+            item=brand.item().pk,
+        )
         (refused if answer.status_code == 403 else allowed).add(address)
         assert answer.status_code in {200, 201, 403, 409}, address
 
@@ -119,8 +135,12 @@ def refuse_rows_of(client, role, theirs, writer):
     theirs.inbound()
     theirs.outbound(writer)
     conversation = theirs.conversation(member)
-    ids = {"member": member.pk, "conversation": conversation.pk}
-    nobody = {"member": NOBODY, "conversation": NOBODY}
+    ids = {
+        "member": member.pk,
+        "conversation": conversation.pk,
+        "item": theirs.item().pk,
+    }
+    nobody = dict.fromkeys(ids, NOBODY)
 
     for address in ALLOWED[role]:
         answer = call(client, address, **ids)

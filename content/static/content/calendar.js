@@ -81,6 +81,8 @@
     const entry = info.event.extendedProps;
     const box = document.createElement("div");
     box.className = "cal-entry";
+    const isTile = info.view.type === "dayGridMonth" && entry.kind === "slot";
+    box.classList.toggle("cal-tile", isTile);
     if (entry.kind === "slot") {
       const shape = add(box, "span", "cal-shape ct-look-" + entry.look, entry.shape);
       shape.setAttribute("aria-hidden", "true");
@@ -88,8 +90,11 @@
         add(box, "span", "cal-time", info.timeText);
       }
     }
+    if (isTile) {
+      add(box, "span", "cal-account", entry.account);
+    }
     add(box, "span", "cal-title", entry.title);
-    if (entry.kind === "slot") {
+    if (entry.kind === "slot" && !isTile) {
       add(box, "span", "cal-account", entry.account);
     }
     return { domNodes: [box] };
@@ -285,8 +290,10 @@
       nowIndicator: true,
       initialView: window.innerWidth < NARROW ? "listMonth" : "dayGridMonth",
       headerToolbar: { left: "prev,next today", center: "title", right: "dayGridMonth,timeGridWeek,listMonth" },
-      buttonText: { today: words.today },
-      buttonHints: settings.locale === "zh-cn" ? { prev: "上一页", next: "下一页", today: "今天" } : {},
+      // Its own signs are a font in the style sheet, which our pages don't allow.
+      buttonIcons: false,
+      buttonText: { today: words.today, prev: "‹", next: "›" },
+      buttonHints: { prev: words.before, next: words.after, today: words.today },
       views: views(),
       firstDay: 1,
       height: "auto",

@@ -54,6 +54,7 @@
       address = URL.createObjectURL(file);
       shown.src = address;
       shown.hidden = false;
+      document.querySelector("[data-file-name]").textContent = file.name;
       const none = document.querySelector("[data-no-picture]");
       if (none) {
         none.hidden = true;
