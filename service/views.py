@@ -124,8 +124,6 @@ def desk(request: HttpRequest, pk: int) -> HttpResponse:
     `live=1`: the newest lines only and no member card, for a page that has the rest.
     """
     conversation = _conversation(request, pk)
-    if request.GET.get("seen") == "1" and conversation.unread_count:
-        replies.mark_read(conversation, actor=_staff(request))
     is_live = request.GET.get("live") == "1"
     context = _desk_context(request, conversation, is_live=is_live)
     return render(request, "service/desk.html", context)
@@ -289,6 +287,10 @@ def _note(request: HttpRequest, conversation: Conversation, staff: Staff) -> Non
     )
 
 
+def _read(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
+    replies.mark_read(conversation, actor=staff)
+
+
 def _close(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
     reason = request.POST.get("reason", "")
     if reason not in Conversation.CloseReason.values:
@@ -330,6 +332,7 @@ VERBS: dict[str, tuple[str, Write]] = {
     "reply": (ANSWER, _reply),
     "picture": (ANSWER, _picture),
     "note": ("", _note),
+    "read": (ANSWER, _read),
     "close": ("", _close),
     "requeue": ("", _requeue),
     "give": ("", _give),

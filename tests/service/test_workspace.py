@@ -286,3 +286,23 @@ def test_home_and_health_tell_of_who_waits(brand: Side, agent: Any) -> None:
     assert attention.oldest_waiting().ok is False
     assignments.claim(waiting, actor=agent)
     assert attention.oldest_waiting().ok is True
+
+
+def test_what_came_in_is_read_by_a_post_of_its_holder_only(
+    brand: Side, agent: Any
+) -> None:
+    conversation = assignments.claim(brand.conversation(), actor=agent)
+    rows = Conversation.objects.filter(pk=conversation.pk)
+    rows.update(unread_count=3)
+
+    def unread() -> int:
+        return rows.get().unread_count
+
+    browser_of(agent).get(
+        reverse("admin:workspace_desk", args=[conversation.pk]), {"seen": "1"}
+    )
+    assert unread() == 3
+    do(brand.agent("supervisor"), conversation, "read")
+    assert unread() == 3
+    assert do(agent, conversation, "read").status_code == 200
+    assert unread() == 0

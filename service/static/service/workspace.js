@@ -301,10 +301,9 @@
     }
     const id = openId;
     const turn = ++deskTurn;
-    const seen = isLooking() ? "1" : "0";
     let fresh;
     try {
-      fresh = parse(await get(base + id + "/desk/?seen=" + seen + (isWhole ? "" : "&live=1"))).querySelector("[data-desk]");
+      fresh = parse(await get(base + id + "/desk/" + (isWhole ? "" : "?live=1"))).querySelector("[data-desk]");
     } catch (error) {
       if (error.status === 404 && openId === id) {
         parts.main.replaceChildren();
@@ -317,6 +316,9 @@
       return;
     }
     readClock(fresh);
+    if ("unread" in fresh.dataset && isLooking()) {
+      markRead(id);
+    }
     const current = desk();
     const isOther = !current || current.dataset.desk !== fresh.dataset.desk || hasOther(current, fresh);
     if (isOther && !isWhole) {
@@ -335,6 +337,14 @@
       mergeDesk(current, fresh);
     }
     tick();
+  }
+  async function markRead(id) {
+    try {
+      await post(base + id + "/do/read/");
+      refreshSoon(true, false);
+    } catch (_error) {
+      // The next look tries again.
+    }
   }
   function hasOther(current, fresh) {
     return Boolean(current.querySelector("[data-lines]")) !== Boolean(fresh.querySelector("[data-lines]"));
