@@ -65,7 +65,7 @@ def accept(
     if audience.openids is not None:
         total = len(audience.openids)
     else:
-        total = _reached(account, audience.tag_id).count()
+        total = reached(account, audience.tag_id).count()
     needs_admin = account.mass_needs_admin
     mass = Mass.objects.create(
         account=account,
@@ -87,7 +87,8 @@ def accept(
     return mass
 
 
-def _reached(account: Account, tag_id: int | None) -> "QuerySet[Follow]":
+def reached(account: Account, tag_id: int | None) -> "QuerySet[Follow]":
+    """The followers, or those of them who have the tag."""
     rows = Follow.objects.filter(account=account, subscribed=True)
     if tag_id is None:
         return rows
@@ -165,7 +166,7 @@ def received_this_month(follow: Follow) -> int:
 def next_of_tag(mass: Mass, count: int) -> list[str]:
     """The next followers of a job to all or to a tag; remembers how far it came."""
     rows = list(
-        _reached(mass.account, mass.tag_id)
+        reached(mass.account, mass.tag_id)
         .filter(pk__gt=mass.newest_follow)
         .order_by("pk")
         .values_list("pk", "openid")[:count]

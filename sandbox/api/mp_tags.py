@@ -5,11 +5,18 @@ https://developers.weixin.qq.com/doc/service/api/usermanage/tag/api_createtag
 
 from typing import Any
 
+from django.db import connection
+
+from sandbox import masses
 from sandbox.api.mp_users import NO_OPENID, PAGE, follower
 from sandbox.api.registry import MP, OK, Answer, Call, Refusal, endpoint
 from sandbox.models import Account, Follow, MpTag
 
 SYSTEM_TAGS = (0, 1, 2)
+COUNT = """
+    SELECT each.value, count(*) FROM sandbox_follow t, json_each(t.tag_ids) each
+    WHERE t.account_id = %s AND t.subscribed GROUP BY each.value
+"""
 BAD_TAG = Refusal(45159, "invalid tag id")
 
 
@@ -57,11 +64,9 @@ def create(call: Call) -> Answer:
 
 @endpoint(MP, "GET", "tags/get")
 def listing(call: Call) -> Answer:
-    counts: dict[int, int] = {}
-    followers = Follow.objects.filter(account=call.account, subscribed=True)
-    for tag_ids in followers.values_list("tag_ids", flat=True):
-        for tag_id in tag_ids:
-            counts[tag_id] = counts.get(tag_id, 0) + 1
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [call.account.pk])
+        counts = dict(cursor.fetchall())
     tags = MpTag.objects.filter(account=call.account).order_by("tag_id")
     return {
         "tags": [
@@ -82,10 +87,9 @@ def update(call: Call) -> Answer:
 @endpoint(MP, "POST", "tags/delete")
 def delete(call: Call) -> Answer:
     tag = _named_tag(call)
-    for follow in Follow.objects.filter(account=call.account):
-        if tag.tag_id in follow.tag_ids:
-            follow.tag_ids.remove(tag.tag_id)
-            follow.save(update_fields=["tag_ids"])
+    for follow in masses.reached(call.account, tag.tag_id):
+        follow.tag_ids.remove(tag.tag_id)
+        follow.save(update_fields=["tag_ids"])
     tag.delete()
     return dict(OK)
 
@@ -141,11 +145,11 @@ def tags_of(call: Call) -> Answer:
 @endpoint(MP, "POST", "user/tag/get")
 def people_of(call: Call) -> Answer:
     tag = _tag(call.account, call.json.get("tagid"))
-    rows = Follow.objects.filter(account=call.account, subscribed=True).order_by("pk")
+    rows = masses.reached(call.account, tag.tag_id).order_by("pk")
     after = call.json.get("next_openid")
     if after:
         rows = rows.filter(pk__gt=follower(call.account, after).pk)
-    openids = [row.openid for row in rows if tag.tag_id in row.tag_ids][:PAGE]
+    openids = list(rows.values_list("openid", flat=True)[:PAGE])
     answer: dict[str, Any] = {"count": len(openids)}
     if openids:
         answer |= {"data": {"openid": openids}, "next_openid": openids[-1]}

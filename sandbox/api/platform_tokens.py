@@ -129,10 +129,10 @@ def quota_get(call: Call) -> Answer:
     path = call.json.get("cgi_path")
     if not isinstance(path, str) or not path.startswith("/"):
         raise Refusal(76003, "cgi_path not found, please check")
-    limit = options.get("daily").get(path)
-    if limit is None:
+    found = quotas.of_today(call.account, path)
+    if found is None:
         raise Refusal(76003, "cgi_path not found, please check")
-    spent = quotas.used(call.account, path, quotas.period("%Y-%m-%d"))
+    limit, spent = found
     quota = {"daily_limit": limit, "used": spent, "remain": max(0, limit - spent)}
     return {**OK, "quota": quota}
 

@@ -8,6 +8,7 @@ from django.db.models import F
 
 from sandbox import clock, options
 from sandbox.api.registry import Refusal
+from sandbox.faults import MASS_SENDS
 from sandbox.models import Account, Use
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,6 +69,15 @@ def count(account: Account, path: str) -> None:
         use_within(account, path, minute, a_minute, OF_THE_MINUTE)
     a_day = options.get("daily").get(path)
     use_within(account, path, period("%Y-%m-%d"), a_day, OF_THE_DAY)
+
+
+def of_today(account: Account, path: str) -> tuple[int, int] | None:
+    """How often the API may be called today, and how often it was."""
+    day = period("%Y-%m-%d")
+    if path.endswith(MASS_SENDS):
+        return options.get("mass_sends_per_day"), used(account, "mass day", day)
+    limit = options.get("daily").get(path)
+    return None if limit is None else (limit, used(account, path, day))
 
 
 def clear(account: Account) -> None:

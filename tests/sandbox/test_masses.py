@@ -154,6 +154,9 @@ def test_the_quotas_of_a_day_and_a_minute(world: World) -> None:
     assert send(world, openids, clientmsgid="a")["errcode"] == 0
     assert send(world, openids, "二")["errcode"] == 45028
     assert send(world, openids, clientmsgid="a")["errcode"] == 45066
+    path = {"cgi_path": "/cgi-bin/message/mass/send"}
+    quota = world.mp("openapi/quota/get", path)["quota"]
+    assert quota == {"daily_limit": 1, "used": 1, "remain": 0}
     assert send(world, openids, "三")["errcode"] == 45011
 
 
