@@ -17,19 +17,27 @@ class CampaignsConfig(AppConfig):
             caps,
             lifecycle,
             quiet,
+            touches,
             wording,
         )
         from campaigns.pages import tiles
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
+        from crm.registry import tag_uses
 
         attribution.declare_settings()
         caps.declare_settings()
         quiet.declare_settings()
         wording.describe_history()
         builtin_data.append(blueprints.load_builtin)
-        periodic_tasks.append(
-            PeriodicTask(
-                "campaigns.attribution", "campaigns.tasks.attribute_responses", 60
+        tag_uses.append(touches.uses_of_tag)
+        periodic_tasks.extend(
+            (
+                PeriodicTask(
+                    "campaigns.attribution", "campaigns.tasks.attribute_responses", 60
+                ),
+                PeriodicTask(
+                    "campaigns.approvals", "campaigns.tasks.expire_approvals", 60
+                ),
             )
         )
         tiles.register()

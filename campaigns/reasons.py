@@ -31,6 +31,7 @@ ORDER = (
     "window_closed",
     "month_quota",
     "frequency_cap",
+    "expired",
     "quiet_hours",
     "duplicate_person",
     "batch_too_small",
@@ -113,6 +114,20 @@ REASONS: dict[str, Reason] = {
         _("Changed after approval"),
         _("Something that was approved has changed since."),
         _("Look it through and ask for approval again."),
+    ),
+    "approval_expired": Reason(
+        _("Approval ran out"),
+        _("Nobody decided in time, or the approval was not used in time."),
+        _("Look it through and ask for approval again."),
+    ),
+    "refused": Reason(
+        _("Refused"),
+        _("A second person said no."),
+        _("Change what they named and ask again."),
+    ),
+    "taken_back": Reason(
+        _("Taken back"),
+        _("The request was taken back."),
     ),
 }
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from campaigns import attribution
+from campaigns import approving, attribution
 
 
 @shared_task
 def attribute_responses() -> None:
     attribution.catch_up()
+
+
+@shared_task
+def expire_approvals() -> None:
+    approving.expire()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -100,6 +101,9 @@ class Touch(models.Model):
     snapshot_at = models.DateTimeField(_("audience as of"), null=True, blank=True)
     # Recipients of the snapshot, excluded ones included; never changes afterwards.
     planned_count = models.PositiveIntegerField(_("planned"), default=0)
+    # SHA-256 of who is in the snapshot and why not, as it was taken. Merges, purges and
+    # the last check before sending change rows later, never add any.
+    snapshot_digest = models.CharField(max_length=64, blank=True, editable=False)
     # What was approved: campaigns.approving.digest_of at the time of asking.
     digest = models.CharField(max_length=64, blank=True, editable=False)
     approval = models.ForeignKey(
@@ -263,6 +267,12 @@ class Recipient(models.Model):
                 fields=["member", "-contacted_at"],
                 condition=models.Q(contacted_at__isnull=False),
                 name="campaigns_recipient_contacts",
+            ),
+            # The caps of a whole audience read the last weeks of the ledger.
+            BrinIndex(
+                fields=["contacted_at"],
+                autosummarize=True,
+                name="campaigns_recipient_recent",
             ),
         ]
 

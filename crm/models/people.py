@@ -117,6 +117,13 @@ class Member(models.Model):
                 condition=~models.Q(phone_tail_hash=""),
                 name="crm_member_phone_tail",
             ),
+            # Opted out through any record: campaigns leave the others out too.
+            models.Index(
+                fields=["controller", "phone_hash"],
+                condition=models.Q(opted_out_at__isnull=False)
+                & ~models.Q(phone_hash=""),
+                name="crm_member_refused_phone",
+            ),
             models.Index(
                 fields=["purge_due_at"],
                 condition=models.Q(purge_due_at__isnull=False, purged_at__isnull=True),
@@ -186,6 +193,13 @@ class Identity(models.Model):
         ]
         indexes = [
             models.Index(fields=["value"], name="crm_identity_value"),
+            # Who follows an account, in the order of members, read without the table.
+            models.Index(
+                fields=["account", "member"],
+                include=["value"],
+                condition=models.Q(kind="openid", is_following=True),
+                name="crm_identity_reach",
+            ),
             models.Index(
                 fields=["profile_due_at"],
                 condition=models.Q(profile_due_at__isnull=False),
