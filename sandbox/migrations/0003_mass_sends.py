@@ -200,7 +200,10 @@ class Migration(migrations.Migration):
         ),
         # The platform's msg_id does not fit 31 bits.
         migrations.RunSQL(
-            "INSERT INTO sqlite_sequence (name, seq) VALUES ('sandbox_mass', 3147483654)",
+            [
+                "DELETE FROM sqlite_sequence WHERE name = 'sandbox_mass'",
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ('sandbox_mass', 3147483654)",
+            ],
             migrations.RunSQL.noop,
         ),
     ]

@@ -65,6 +65,7 @@ def test_a_text_reaches_each_openid_once_and_the_event_counts_them(
     event = opened(world.console.wait(1)[0], world.accounts["lin-service"])
     assert event["Event"] == "MASSSENDJOBFINISH"
     assert event["MsgID"] == str(found["msg_id"])
+    assert found["msg_id"] > 2**31
     assert event["Status"] == "send success"
     counts = ("TotalCount", "FilterCount", "SentCount", "ErrorCount")
     assert [event[name] for name in counts] == ["31", "30", "30", "0"]
