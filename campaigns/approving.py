@@ -215,7 +215,7 @@ def _decide(
 ) -> tuple[Touch, AppError | None]:
     """Refusals that leave something written are returned, not raised."""
     row = _locked(touch)
-    asked = _open_request(row)
+    asked = row.approval = _open_request(row)
     if asked is None:
         raise RequestOver
     _refuse_the_same_person(row, asked, actor)
