@@ -41,7 +41,8 @@ def build_stylesheet() -> bool:
     """
     with _Building():
         _install_packages()
-        _when_changed(CALENDAR, _calendar_parts(), _join_calendar)
+        parts = [Path(__file__), *_calendar_parts()]
+        _when_changed(CALENDAR, parts, _join_calendar)
         sources = [SOURCE, *_style_users()]
         return _when_changed(STYLESHEET, sources, _run_tailwind)
 
