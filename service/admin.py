@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core import audit
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment
 from service.models import AgentState, Conversation, Queue
+from staff.models import Staff
 
 
 @admin.register(Queue)
@@ -24,10 +26,16 @@ class QueueAdmin(ScopedAdmin):
     list_filter = ["account", "is_active"]
     list_select_related = ["account"]
     search_fields = ["name"]
-    autocomplete_fields: list[str] = []
-    filter_horizontal = ["agents"]
     fields = ["name", "account", "is_default", "is_active", "agents"]
     needed_first = ("account",)
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        # Boxes fit every width and language, which two lists with arrows do not.
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        kwargs["queryset"] = Staff.objects.working()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
 
 @admin.register(AgentState)
