@@ -97,7 +97,7 @@ def test_a_mass_send_goes_on_after_a_kill_and_reaches_nobody_twice(
 ) -> None:
     folder, port = tmp_path / "data", free_port()
     with running(folder, port, own_console.url, SANDBOX_SEED="0") as world:
-        world.post("limits", mass_people_per_minute=[1200, 1, 1, 1, 1])
+        world.post("limits", mass_people_per_minute=[60, 1, 1, 1, 1])
         openids = world.many(60)
         body = {"touser": openids, "msgtype": "text", "text": {"content": "慢慢发"}}
         msg_id = world.mp("message/mass/send", body)["msg_id"]
