@@ -15,8 +15,11 @@ class CampaignsConfig(AppConfig):
             bands,
             blueprints,
             caps,
+            ledger,
             lifecycle,
+            pace,
             quiet,
+            testers,
             touches,
             wording,
         )
@@ -27,6 +30,7 @@ class CampaignsConfig(AppConfig):
         attribution.declare_settings()
         caps.declare_settings()
         quiet.declare_settings()
+        pace.declare_settings()
         wording.describe_history()
         builtin_data.append(blueprints.load_builtin)
         tag_uses.append(touches.uses_of_tag)

@@ -136,7 +136,7 @@ def _not_now(touch: Touch, now: datetime) -> Halt | None:
         return Halt(State.HELD, "account_closed")
     opens = quiet.next_allowed(now)
     if opens != now:
-        return Halt(State.HELD, "quiet_hours", until=opens)
+        return Halt(State.HELD, "quiet_window", until=opens)
     return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
+from wechat.reasons import explain
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ ORDER = (
     "duplicate_person",
     "batch_too_small",
 )
+
+BY_THE_CLOCK = _("The clock")
 
 REASONS: dict[str, Reason] = {
     "merged": Reason(
@@ -110,6 +113,36 @@ REASONS: dict[str, Reason] = {
         _("The time in which the message made sense was over."),
         _("Plan another touch if it still makes sense."),
     ),
+    "overdue": Reason(
+        _("Overdue"),
+        _("Nothing was sent at its time: the console stood still."),
+        _("Decide whether it still makes sense: send it now, or stop it."),
+    ),
+    "quiet_window": Reason(
+        _("Quiet hours"),
+        _("It is quiet hours."),
+        _("Nothing to do: it goes on by itself when they are over."),
+    ),
+    "account_closed": Reason(
+        _("Account not live"),
+        _("The account is paused, revoked or was closed."),
+        _("Put the account live again, then send on; or stop it."),
+    ),
+    "breaker_errors": Reason(
+        _("Too many errors"),
+        _("Too many of the last sends failed."),
+        _("Look at the failed ones; send on when the cause is gone, or stop it."),
+    ),
+    "breaker_opt_outs": Reason(
+        _("Too many opt-outs"),
+        _("Too many of those who got it want no more marketing."),
+        _("Look at what it says and to whom; send on only if you are sure."),
+    ),
+    "not_sendable": Reason(
+        _("Can't be sent"),
+        _("The content can't be sent this way, or its picture is gone."),
+        _("Stop it and plan another touch."),
+    ),
     "approval_outdated": Reason(
         _("Changed after approval"),
         _("Something that was approved has changed since."),
@@ -133,12 +166,17 @@ REASONS: dict[str, Reason] = {
 
 
 def label(code: str) -> Text:
-    return REASONS[code].label if code in REASONS else code
+    return REASONS[code].label if code in REASONS else words(code)
 
 
 def words(code: str) -> Text:
-    return REASONS[code].words if code in REASONS else code
+    """In a sentence; also what the gateway says of a failed send."""
+    if code in REASONS:
+        return REASONS[code].words
+    return explain(code, is_wecom=False)[0] or code
 
 
 def advice(code: str) -> Text:
-    return REASONS[code].advice if code in REASONS else ""
+    if code in REASONS:
+        return REASONS[code].advice
+    return explain(code, is_wecom=False)[1]

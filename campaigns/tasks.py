@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from campaigns import approving, attribution
+from campaigns import approving, attribution, feeding
 
 
 @shared_task
@@ -15,3 +15,9 @@ def attribute_responses() -> None:
 @shared_task
 def expire_approvals() -> None:
     approving.expire()
+
+
+@shared_task
+def drain_touches() -> None:
+    """Start, feed and end touches."""
+    feeding.drain()

@@ -215,6 +215,7 @@ CELERY_TASK_ROUTES = {
     "wechat.tasks.pull_kf": {"queue": "realtime"},
     "wechat.tasks.drain_bulk": {"queue": "bulk"},
     "wechat.tasks.drain_mass": {"queue": "bulk"},
+    "campaigns.tasks.drain_touches": {"queue": "bulk"},
     "wechat.tasks.sync_all_contacts": {"queue": "bulk"},
     "crm.tasks.purge_members": {"queue": "bulk"},
     "crm.tasks.expire_tags": {"queue": "bulk"},

@@ -66,6 +66,8 @@ def hear(inbound: Inbound) -> None:
     member = inbound.context.get("member")
     if member is None:  # older than the person's purge: nothing may be kept
         return
+    if inbound.context.get("settled"):  # a layer below was meant, not a person
+        return
     actor = system_staff("service.intake")
     text = _text_of(inbound)
     verdict = answering.system_verdict(text) if text else None

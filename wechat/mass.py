@@ -36,7 +36,7 @@ from wechat.mass_outcomes import (
     to_unknown,
     verdict_of,
 )
-from wechat.models import Account, BatchAttempt, OutboundBatch, OutboundRun
+from wechat.models import Account, App, BatchAttempt, OutboundBatch, OutboundRun
 from wechat.outcomes import Verdict
 from wechat.processes import identity
 from wechat.registry import veto_for_batch
@@ -137,24 +137,31 @@ def _prepare(batch: OutboundBatch) -> dict[str, Any]:
     tokens.current(batch.app)
     if batch.request:
         return dict(batch.request)
-    return request_of(batch.run, batch.kind, batch.payload)
+    return request_of(batch.app, batch.kind, batch.payload, run=batch.run)
 
 
-def request_of(run: OutboundRun, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """The body without the people. Raises MediaMissing and PlatformError."""
+def request_of(
+    app: App, kind: str, payload: dict[str, Any], *, run: OutboundRun | None = None
+) -> dict[str, Any]:
+    """The body without the people. Raises MediaMissing and PlatformError.
+
+    Articles need a draft on the platform: made once for a `run`, else every time.
+    """
     if kind == OutboundBatch.Kind.TEXT:
         return {"msgtype": "text", "text": {"content": str(payload["text"])}}
     if kind == OutboundBatch.Kind.IMAGE:
-        media_id = media.platform_id(run.app, int(payload["media"]))
+        media_id = media.platform_id(app, int(payload["media"]))
         return {"msgtype": "image", "image": {"media_id": media_id}}
+    article = payload["article"]
+    draft = _new_draft(app, article) if run is None else _draft(app, run, article)
     return {
         "msgtype": "mpnews",
-        "mpnews": {"media_id": _draft(run, payload["article"])},
+        "mpnews": {"media_id": draft},
         "send_ignore_reprint": 0,
     }
 
 
-def _draft(run: OutboundRun, article: dict[str, Any]) -> str:
+def _draft(app: App, run: OutboundRun, article: dict[str, Any]) -> str:
     """The draft of the article on the platform, made once for the run.
 
     Two workers may make one each: a draft too many in the account's own list.
@@ -164,20 +171,22 @@ def _draft(run: OutboundRun, article: dict[str, Any]) -> str:
     known = OutboundRun.objects.values_list("draft_id", "draft_digest").get(pk=run.pk)
     if known[0] and known[1] == digest:
         return known[0]
-    draft = mp_client(run.app).add_draft([_article(run, article)])
+    draft = _new_draft(app, article)
     OutboundRun.objects.filter(pk=run.pk).update(draft_id=draft, draft_digest=digest)
     return draft
 
 
-def _article(run: OutboundRun, article: dict[str, Any]) -> dict[str, Any]:
-    return {
+def _new_draft(app: App, article: dict[str, Any]) -> str:
+    cover = media.material_id(app, int(article["cover_media"]))
+    written = {
         "title": article["title"],
         "author": article.get("author", ""),
         "digest": article.get("digest", ""),
         "content": article["content_html"],
         "content_source_url": article.get("content_source_url", ""),
-        "thumb_media_id": media.material_id(run.app, int(article["cover_media"])),
+        "thumb_media_id": cover,
     }
+    return mp_client(app).add_draft([written])
 
 
 # -- intent

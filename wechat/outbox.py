@@ -60,3 +60,12 @@ def plan(
         drain = drain_outbox if lane == OutboundMessage.Lane.REALTIME else drain_bulk
         doorbell.ring(drain)
     return message
+
+
+def plan_many(messages: list[OutboundMessage]) -> None:
+    """Plan many messages of a run in one statement and ring for them.
+
+    Rows whose `dedupe_key` stands already stay as they are.
+    """
+    OutboundMessage.objects.bulk_create(messages, ignore_conflicts=True)
+    doorbell.ring(drain_bulk)

@@ -29,7 +29,8 @@ class Inbound:
     `fields`: the body as nested dicts of str, names as the platform spells them, lists
     where the platform repeats (kf messages: the JSON object). `at`: the platform's own
     time, on our clock. `context`: what lower layers leave for higher ones; crm puts
-    "member" and "identity" there.
+    "member" and "identity" there; "settled": who was meant has dealt with it, so it opens
+    no conversation.
     """
 
     event: InboundEvent
