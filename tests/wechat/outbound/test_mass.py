@@ -30,7 +30,11 @@ Plan = Callable[..., OutboundBatch]
 def hurried(sandbox: Sandbox, settings: Any) -> Iterator[None]:
     """A key may be used again at once, and is, instead of after a minute."""
     settings.MASS_REPLAY_SECONDS = 0.05
-    sandbox.ask("limits", {"mass_retry_seconds": 0, "mass_finish_seconds": 0})
+    calls = {"/cgi-bin/message/mass/send": 9999}
+    sandbox.ask(
+        "limits",
+        {"mass_retry_seconds": 0, "mass_finish_seconds": 0, "minutely": calls},
+    )
     yield
     sandbox.ask("limits", {"mass_retry_seconds": 60, "mass_finish_seconds": 0.5})
 
