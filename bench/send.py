@@ -110,7 +110,11 @@ def main() -> None:
     given = harness.arguments("send")
     people = max(2 * BATCH, int(PEOPLE * given.scale))
     messages = max(500, int(MESSAGES * given.scale))
-    environment = {"WORKER_CONCURRENCY": str(PROCESSES), "SWEEP_SECONDS": "1", "DEMO": "1"}
+    environment = {
+        "WORKER_CONCURRENCY": str(PROCESSES),
+        "SWEEP_SECONDS": "1",
+        "DEMO": "1",
+    }
     with harness.copy("send", **environment) as stack:
         world = _world(stack)
         mass = _mass(stack, world, people, is_limited=given.scale >= 1)
@@ -248,7 +252,9 @@ def _mass(
         seconds, meter = _run(stack, world, [touch])
         _say("mass, 60 calls a minute", people, seconds, meter)
         cases.append(
-            harness.Case("mass, 60 calls a minute", "s", seconds, 120, bigger_is_better=False)
+            harness.Case(
+                "mass, 60 calls a minute", "s", seconds, 120, bigger_is_better=False
+            )
         )
     _lift_limits(world)
     touch = _touch(world, "mass", "without a rate")
@@ -256,9 +262,7 @@ def _mass(
     _say("mass", people, seconds, meter)
     _check(touch, "accepted", people)
     bare = _bare_mass(stack, touch)
-    cases.append(
-        harness.Case("mass", "people/s", people / seconds, people / bare)
-    )
+    cases.append(harness.Case("mass", "people/s", people / seconds, people / bare))
     return cases
 
 

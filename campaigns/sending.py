@@ -52,7 +52,9 @@ class AccountNotLive(AppError):
 
 class ChangedAfterApproval(AppError):
     code = "approval_outdated"
-    message = _("Something that was approved has changed since; ask for approval again.")
+    message = _(
+        "Something that was approved has changed since; ask for approval again."
+    )
 
 
 # -- what people do
@@ -109,7 +111,9 @@ def stop(touch: Touch, *, actor: Staff, reason: str = "") -> Touch:
     with transaction.atomic():
         row = _locked(touch)
         if row.state not in (State.SENDING, State.PAUSED, State.HELD):
-            raise NotInThisState(_("This touch is not being sent, so it can't be stopped."))
+            raise NotInThisState(
+                _("This touch is not being sent, so it can't be stopped.")
+            )
         before = row.state
         row.state, row.reason_code, row.reason = State.STOPPED, "stopped", reason[:300]
         row.resumes_at = None

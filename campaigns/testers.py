@@ -109,7 +109,11 @@ def hear_code(inbound: Inbound) -> None:
         return
     digest = _digest(inbound.account, found[1])
     tester = next(
-        (each for each in _open_codes(inbound) if hmac.compare_digest(each.code_digest, digest)),
+        (
+            each
+            for each in _open_codes(inbound)
+            if hmac.compare_digest(each.code_digest, digest)
+        ),
         None,
     )
     if tester is None:
@@ -124,8 +128,12 @@ def hear_code(inbound: Inbound) -> None:
         "campaigns.tester.bound", tester, actor=tester.staff, label=str(tester.account)
     )
     with translation.override(settings.LANGUAGE_CODE):
-        words = _("Bound to %(who)s: tests come to this WeChat.") % {"who": tester.staff}
-    _say(inbound.app, inbound.subject, words, f"tester:{inbound.event.pk}", tester.staff)
+        words = _("Bound to %(who)s: tests come to this WeChat.") % {
+            "who": tester.staff
+        }
+    _say(
+        inbound.app, inbound.subject, words, f"tester:{inbound.event.pk}", tester.staff
+    )
 
 
 def _open_codes(inbound: Inbound) -> list[Tester]:

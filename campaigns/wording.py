@@ -8,10 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns import clicks
 from crm.timeline import Group, describe
+from wechat.registry import purpose_labels
 
 
 def describe_history() -> None:
     """Called once, in AppConfig.ready()."""
+    purpose_labels["campaigns.touch"] = _("Campaign message")
+    purpose_labels["campaigns.test"] = _("Test of a campaign message")
     describe(
         clicks.TIMELINE_KIND,
         Group.CLICK,

@@ -36,6 +36,7 @@ ICONS = {
     "content.marketingday": "event",
     "wechat.inboundevent": "move_to_inbox",
     "wechat.outboundmessage": "outbox",
+    "wechat.outboundbatch": "campaign",
     "wechat.platformlimit": "speed",
     "wechat.syncrun": "sync",
     "staff.staff": "person",

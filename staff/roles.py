@@ -58,6 +58,7 @@ _SUPERVISING = (
 _ACCOUNTS = _view("wechat.account", "wechat.kfaccount", "wechat.colleague")
 _GATEWAY = _ACCOUNTS | _view(
     *("wechat.app", "wechat.inboundevent", "wechat.outboundmessage"),
+    *("wechat.outboundbatch", "wechat.batchattempt"),
     *("wechat.attempt", "wechat.syncrun", "wechat.platformlimit", "wechat.quotause"),
 )
 _READING_CONTENT = _view("content.item", "content.marketingday")
@@ -99,6 +100,7 @@ _OPS_MANAGER = (
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
+    | {"wechat.resolve_outboundbatch"}
     | {"wechat.reveal_inboundevent"}
     | {"wechat.change_outboundmessage", "core.view_health"}
 ) - {"service.answer_conversation"}

@@ -53,9 +53,7 @@ class World:
         self.sandbox.follows(person, slug)
         self.sandbox.writes(person, slug)
         member = self.member(person["openid"][slug])
-        windows.open_window(
-            self.app, person["openid"][slug], "message", timezone.now()
-        )
+        windows.open_window(self.app, person["openid"][slug], "message", timezone.now())
         return member
 
     def member(self, openid: str) -> Member:

@@ -1,5 +1,5 @@
 """Admin pages of the gateway, one module per aggregate."""
 
-from wechat.admin import accounts, directory, inbox, limits, outbox
+from wechat.admin import accounts, directory, inbox, limits, mass, outbox
 
-__all__ = ["accounts", "directory", "inbox", "limits", "outbox"]
+__all__ = ["accounts", "directory", "inbox", "limits", "mass", "outbox"]

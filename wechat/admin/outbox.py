@@ -19,7 +19,7 @@ from core.errors import AppError
 from core.templatetags.console import moment, status
 from staff.models import Staff
 from wechat import resolving
-from wechat.admin.panels import PanelAdmin
+from wechat.admin.settling import SettlingAdmin
 from wechat.models import Attempt, OutboundMessage
 from wechat.registry import purpose_labels
 
@@ -59,7 +59,9 @@ class AskedFilter(admin.SimpleListFilter):
 
 
 @admin.register(OutboundMessage)
-class OutboundMessageAdmin(PanelAdmin):
+class OutboundMessageAdmin(SettlingAdmin):
+    resolver = resolving
+    resolve_permission = "wechat.resolve_outboundmessage"
     list_display = ["planned", "app", "shown_to", "what", "shown_state", "why"]
     list_filter = ["state", "channel", "app", AskedFilter]
     search_fields = ["=recipient", "=dedupe_key"]
@@ -130,73 +132,16 @@ class OutboundMessageAdmin(PanelAdmin):
         return str(obj.payload.get("text", "")) or "–"
 
     def panel(self, request: HttpRequest, row: OutboundMessage) -> dict[str, Any]:
-        return panel(request, row)
-
-    # -- settling, both POST
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path(
-                "<int:object_id>/ask/",
-                view(self.ask),
-                name="wechat_outboundmessage_ask",
-            ),
-            path(
-                "<int:object_id>/decide/",
-                view(self.decide),
-                name="wechat_outboundmessage_decide",
-            ),
-            *super().get_urls(),
-        ]
-
-    def _message(self, request: HttpRequest, object_id: int) -> OutboundMessage:
-        may = request.user.has_perm("wechat.resolve_outboundmessage")
-        if request.method != "POST" or not may:
-            raise PermissionDenied
-        found: OutboundMessage = self.get_object_or_404(request, object_id)
-        return found
-
-    def ask(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        message = self._message(request, object_id)
-        choice = request.POST.get("choice", "")
-        reason = request.POST.get("reason", "").strip()
-        assert isinstance(request.user, Staff)
-        if choice not in resolving.CHOICES:
-            messages.error(request, _("Choose what should happen."))
-        elif not reason:
-            messages.error(request, _("Say why, so that the second person can decide."))
-        else:
-            try:
-                resolving.ask(message, choice, actor=request.user, reason=reason)
-            except AppError as refusal:
-                messages.error(request, str(refusal.message))
-            else:
-                messages.success(request, _("A second person must confirm it now."))
-        return self._back(message)
-
-    def decide(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        message = self._message(request, object_id)
-        approval = resolving.open_request(message)
-        is_yes = request.POST.get("decision") == "yes"
-        assert isinstance(request.user, Staff)
-        if approval is None:
-            messages.error(request, _("Nobody asks for a decision on this message."))
-            return self._back(message)
-        try:
-            resolving.decide(approval, actor=request.user, is_yes=is_yes)
-        except AppError as refusal:
-            messages.error(request, str(refusal.message))
-        else:
-            done = (
-                _("Confirmed and done.") if is_yes else _("Refused; nothing changed.")
-            )
-            messages.success(request, done)
-        return self._back(message)
-
-    def _back(self, message: OutboundMessage) -> HttpResponse:
-        url = reverse("admin:wechat_outboundmessage_change", args=[message.pk])
-        return HttpResponseRedirect(url)
+        evidence = Attempt.objects.filter(message=row).order_by("at")[:50]
+        return {
+            "message": row,
+            "tone": TONES[State(row.state)],
+            "state": state_text(row),
+            "evidence": [
+                {"row": each, "phase": _phase_text(each)} for each in evidence
+            ],
+            **self.settling(request, row, is_unknown=row.state == State.UNKNOWN),
+        }
 
 
 def _phase_text(row: Attempt) -> str:
@@ -211,22 +156,3 @@ def state_text(message: OutboundMessage) -> str:
     if message.state == State.UNKNOWN and is_old:
         return _("Unconfirmed")
     return str(message.get_state_display())
-
-
-def panel(request: HttpRequest, message: OutboundMessage) -> dict[str, Any]:
-    """State, reason, advice, the evidence in order, and what may be decided."""
-    asked = resolving.open_request(message)
-    evidence = Attempt.objects.filter(message=message).order_by("at")[:50]
-    is_unknown = message.state == State.UNKNOWN
-    return {
-        "message": message,
-        "tone": TONES[State(message.state)],
-        "state": state_text(message),
-        "evidence": [{"row": row, "phase": _phase_text(row)} for row in evidence],
-        "asked": asked,
-        "asked_choice": resolving.choice_of(asked) if asked else "",
-        "is_mine": asked is not None and asked.requested_by_id == request.user.pk,
-        "may_resolve": is_unknown
-        and request.user.has_perm("wechat.resolve_outboundmessage"),
-        "why_not_again": resolving.why_not_again(message) if is_unknown else "",
-    }
