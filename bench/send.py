@@ -130,6 +130,7 @@ class World:
     account: Any
     phase: Any
     boss: Any
+    approver: Any
     sandbox: str
     writers: list[str] = field(default_factory=list)
 
@@ -151,8 +152,11 @@ def _world(stack: Stack) -> World:
     stack.wait_sandbox()
     call("POST", f"{stack.sandbox_url}/control/reset", {})
     account = connect(stack.sandbox_url)
-    boss = Staff.objects.create_user(
-        "boss", display_name="老板", org_unit=account.org_unit, is_staff=True
+    boss, approver = (
+        Staff.objects.create_user(
+            name, display_name=name, org_unit=account.org_unit, is_superuser=True
+        )
+        for name in ("boss", "approver")
     )
     campaign = Campaign.objects.create(
         org_unit=account.org_unit,
@@ -173,7 +177,7 @@ def _world(stack: Stack) -> World:
         SystemSetting.objects.update_or_create(
             key=f"campaigns.{key}", defaults={"value": value}
         )
-    return World(account, phase, boss, stack.sandbox_url)
+    return World(account, phase, boss, approver, stack.sandbox_url)
 
 
 def _add_members(world: World, openids: list[str]) -> None:
@@ -194,7 +198,9 @@ def _add_members(world: World, openids: list[str]) -> None:
 
 
 def _touch(world: World, channel: str, text: str) -> Any:
-    from campaigns import approving, snapshots
+    from django.utils import timezone
+
+    from campaigns import approving
     from campaigns.models import Touch
     from content.models import Item, Version
 
@@ -202,7 +208,14 @@ def _touch(world: World, channel: str, text: str) -> Any:
         org_unit=world.account.org_unit, kind="text", title="bench", owner=world.boss
     )
     version = Version.objects.create(
-        item=item, number=1, body=text, created_by=world.boss, digest="d"
+        item=item,
+        number=1,
+        body=text,
+        created_by=world.boss,
+        digest="d",
+        state="approved",
+        approved_by=world.approver,
+        approved_at=timezone.now(),
     )
     touch = Touch.objects.create(
         campaign=world.phase.campaign,
@@ -212,13 +225,10 @@ def _touch(world: World, channel: str, text: str) -> Any:
         account=world.account,
         version=version,
         created_by=world.boss,
-        state="approved",
         batch_size=BATCH if channel == "mass" else None,
     )
-    snapshots.take(touch)
-    touch.digest = approving.digest_of(touch)
-    touch.save(update_fields=["digest"])
-    return touch
+    approving.ask(touch, actor=world.boss)
+    return approving.decide(touch, actor=world.approver, is_yes=True)
 
 
 def _run(stack: Stack, world: World, touches: list[Any]) -> tuple[float, Meter]:

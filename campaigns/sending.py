@@ -76,7 +76,7 @@ def start(touch: Touch, *, actor: Staff | None = None) -> Touch:
         if actor is not None and row.scheduled_at and row.scheduled_at > now:
             text = _("It was approved for %(time)s and starts by itself then.")
             raise NotDueYet(text % {"time": moment(row.scheduled_at)})
-        if approving.digest_of(row) != row.digest:
+        if not approving.is_current(row, now):
             approving.void(row, "approval_outdated")
             refusal = ChangedAfterApproval()
         else:
@@ -175,7 +175,9 @@ def halt(row: Touch, why: pace.Halt) -> None:
 
 def _locked(touch: Touch) -> Touch:
     return (
-        Touch.objects.select_related("account", "started_by", "campaign")
+        Touch.objects.select_related(
+            "account", "started_by", "campaign", "version", "approval"
+        )
         .select_for_update(no_key=True, of=("self",))
         .get(pk=touch.pk)
     )
@@ -224,7 +226,7 @@ def _go_on(touch: Touch, expected: str, name: str, *, actor: Staff) -> Touch:
             raise NotInThisState(text % {"state": row.get_state_display()})
         now = timezone.now()
         has_begun = row.started_at is not None
-        if not has_begun and approving.digest_of(row) != row.digest:
+        if not has_begun and not approving.is_current(row, now):
             approving.void(row, "approval_outdated")
             refusal = ChangedAfterApproval()
         elif pace.is_expired(row, now):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from django.utils import timezone
 
-from campaigns import approving, counts, feeding, snapshots
+from campaigns import approving, counts, feeding
 from campaigns.models import Campaign, Phase, Touch
 from content.models import Item, Version
 from core.models import SystemSetting
@@ -33,6 +33,7 @@ class World:
     app: App
     unit: OrgUnit
     boss: Staff
+    approver: Staff
     phase: Phase
     members: list[Member] = field(default_factory=list)
 
@@ -75,11 +76,18 @@ class World:
             org_unit=self.unit, kind="text", title=text[:20], owner=self.boss
         )
         return Version.objects.create(
-            item=item, number=1, body=text, created_by=self.boss, digest="d"
+            item=item,
+            number=1,
+            body=text,
+            created_by=self.boss,
+            digest="d",
+            state="approved",
+            approved_by=self.approver,
+            approved_at=timezone.now(),
         )
 
     def touch(self, text: str = "", *, channel: str = "mass", **fields: Any) -> Touch:
-        """An approved touch to all members, its people fixed."""
+        """A touch to all members, approved by somebody else."""
         text = text or f"春茶上市 {next(_numbers)}"
         touch = Touch.objects.create(
             campaign=self.phase.campaign,
@@ -89,13 +97,17 @@ class World:
             account=self.app.account,
             version=self.version(text),
             created_by=self.boss,
-            state="approved",
             **fields,
         )
-        snapshots.take(touch)
-        touch.digest = approving.digest_of(touch)
-        touch.save(update_fields=["digest"])
-        return touch
+        approving.ask(touch, actor=self.boss)
+        return approving.decide(touch, actor=self.approver, is_yes=True)
+
+    def at(self, touch: Touch, moment: datetime) -> None:
+        """As if it had been approved for that time, past or not."""
+        touch.scheduled_at = moment
+        digest = approving.digest_of(touch)
+        Touch.objects.filter(pk=touch.pk).update(scheduled_at=moment, digest=digest)
+        touch.refresh_from_db()
 
     def received(self, touch: Touch) -> list[int]:
         """How often each person who got it got it."""
@@ -118,7 +130,8 @@ def build_world(sandbox: Sandbox) -> World:
     )
     phase = Phase.objects.create(campaign=campaign, kind="live", start_day=0, end_day=3)
     never_quiet()
-    return World(sandbox, app, unit, boss, phase)
+    approver = build_staff("ops_manager", org_unit=unit)
+    return World(sandbox, app, unit, boss, approver, phase)
 
 
 def never_quiet() -> None:

@@ -143,18 +143,15 @@ def test_the_clock_starts_a_touch_at_its_time_and_not_before(world: World) -> No
     assert touch.state == "approved"
     with pytest.raises(sending.NotDueYet):
         sending.start(touch, actor=world.boss)
-    Touch.objects.filter(pk=touch.pk).update(scheduled_at=now)
-    touch.refresh_from_db()
-    from campaigns import approving
-
-    Touch.objects.filter(pk=touch.pk).update(digest=approving.digest_of(touch))
+    world.at(touch, now)
     assert until_done(touch).state == "done"
     assert world.received(touch) == [1, 1]
 
 
 def test_what_is_overdue_waits_for_a_person(world: World) -> None:
     world.people(2)
-    touch = world.touch(scheduled_at=timezone.now() - timedelta(minutes=20))
+    touch = world.touch()
+    world.at(touch, timezone.now() - timedelta(minutes=20))
     until_done(touch)
     assert (touch.state, touch.reason_code) == ("held", "overdue")
     assert world.received(touch) == []
