@@ -9,9 +9,10 @@ class ContentConfig(AppConfig):
     verbose_name = _("Content")
 
     def ready(self) -> None:
-        from content import calendar_pages, marketing_days, pages
+        from content import attention, calendar_pages, marketing_days, pages
         from core.registry import builtin_data
 
         builtin_data.append(marketing_days.load_builtin)
         pages.register()
         calendar_pages.register()
+        attention.register()

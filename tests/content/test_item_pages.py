@@ -288,3 +288,18 @@ def test_the_comparison_marks_what_is_new_and_what_is_gone(writer, newsroom):
     shown = writer.get(page(version.item, "compare")).content.decode()
     assert '<ins class="ct-new">7</ins>' in shown
     assert '<del class="ct-gone">8</del>' in shown
+
+
+def test_the_home_page_says_what_waits_for_whom(client, newsroom):
+    waiting = newsroom.submitted(newsroom.item(title="感恩节信"))
+    returned = newsroom.submitted(newsroom.item(title="黑五"))
+    review.give_back(returned, actor=newsroom.manager, comment="太满")
+    slots.schedule(waiting, newsroom.account, later(1), actor=newsroom.writer)
+
+    client.force_login(newsroom.manager)
+    home = client.get("/admin/").content.decode()
+    assert "感恩节信 · 周敏" in home
+    client.force_login(newsroom.writer)
+    home = client.get("/admin/").content.decode()
+    assert "已退回：黑五" in home
+    assert "的排期未通过审核：感恩节信" in home
