@@ -262,11 +262,41 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--judge", action="store_true", help="only finish and judge an earlier run"
     )
+    parser.add_argument(
+        "--campaign", action="store_true", help="touches to 6,000 people instead"
+    )
     return parser.parse_args()
+
+
+def spoken(options: argparse.Namespace) -> int:
+    """The run of bench.spoken: campaigns instead of conversations."""
+    from bench import spoken as run_of_campaigns
+
+    name = f"chaos-campaign-{options.seed}"
+    shutil.rmtree(BASE_DIR / "var" / "bench" / name, ignore_errors=True)
+    leases = {"LEASE_SECONDS": "3", "SWEEP_SECONDS": "1", "PLATFORM_READ_SECONDS": "3"}
+    environment = leases | run_of_campaigns.ENVIRONMENT | {"DEMO": "1"}
+    with harness.copy(name, **environment) as stack:
+        figures, problems = run_of_campaigns.run(
+            stack, options.seed, options.minutes * 60
+        )
+    for problem in problems[:50]:
+        print(f"BROKEN {problem}")
+    result = {
+        "name": "chaos campaign",
+        "seed": options.seed,
+        "minutes": options.minutes,
+        **figures,
+        "broken": len(problems),
+    }
+    print(json.dumps(result, ensure_ascii=False), flush=True)
+    return 1 if problems else 0
 
 
 def main() -> int:
     options = arguments()
+    if options.campaign:
+        return spoken(options)
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
     name = f"chaos-{options.seed}"
     if not options.judge:

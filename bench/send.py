@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from bench import harness
-from bench.accounts import connect
+from bench.people import World, add_members, build_world, new_touch, writers
 from bench.traffic import call
 from tests.stack import Stack, wait_until
 
@@ -34,27 +34,12 @@ PROCESSES = 2
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 FREE = {
+    # The bare loop says as much again to the same people.
+    "allow_message": [2 * PER_PERSON, 172_800],
     "minutely": {"/cgi-bin/message/mass/send": 10**6},
     "mass_sends_per_day": 10**6,
     "mass_finish_seconds": 0,
 }
-MEMBERS = """
-WITH made AS (
-    INSERT INTO crm_member (controller_id, display_name, is_placeholder_name, remark,
-        name_tokens, stage, real_name, phone, phone_hash, phone_tail_hash, is_reachable,
-        first_seen_at, last_seen_at)
-    SELECT %(controller)s, '会员', false, '', '{}', 'new', '', '', '', '', true,
-        now(), now()
-    FROM unnest(%(openids)s::text[]) RETURNING id
-), numbered AS (
-    SELECT id, row_number() OVER (ORDER BY id) AS number FROM made
-)
-INSERT INTO crm_identity (member_id, controller_id, kind, account_id, value,
-    is_following, scene, profile_tries, created_at)
-SELECT numbered.id, %(controller)s, 'openid', %(account)s, given.openid, true, '', 0, now()
-FROM numbered JOIN unnest(%(openids)s::text[]) WITH ORDINALITY AS given (openid, number)
-    USING (number)
-"""
 
 
 @dataclass
@@ -116,119 +101,15 @@ def main() -> None:
         "DEMO": "1",
     }
     with harness.copy("send", **environment) as stack:
-        world = _world(stack)
+        stack.start("sandbox")
+        stack.wait_sandbox()
+        world = build_world(stack)
         mass = _mass(stack, world, people, is_limited=given.scale >= 1)
         single = _single(stack, world, messages)
     harness.report("send", given.scale, [*mass, single])
 
 
-# -- the world
-
-
-@dataclass
-class World:
-    account: Any
-    phase: Any
-    boss: Any
-    approver: Any
-    sandbox: str
-    writers: list[str] = field(default_factory=list)
-
-
-def _world(stack: Stack) -> World:
-    from django.db import connection
-    from django.utils import timezone
-
-    from campaigns.models import Campaign, Phase
-    from core.models import SystemSetting
-    from staff.models import Staff
-
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE wechat_account, staff_staff, staff_orgunit, crm_member, "
-            "content_item, campaigns_campaign CASCADE"
-        )
-    stack.start("sandbox")
-    stack.wait_sandbox()
-    call("POST", f"{stack.sandbox_url}/control/reset", {})
-    account = connect(stack.sandbox_url)
-    boss, approver = (
-        Staff.objects.create_user(
-            name, display_name=name, org_unit=account.org_unit, is_superuser=True
-        )
-        for name in ("boss", "approver")
-    )
-    campaign = Campaign.objects.create(
-        org_unit=account.org_unit,
-        name="bench",
-        owner=boss,
-        created_by=boss,
-        live_date=timezone.localdate(),
-        state="running",
-    )
-    phase = Phase.objects.create(campaign=campaign, kind="live", start_day=0, end_day=3)
-    for key, value in {
-        "quiet_from": "00:00",
-        "quiet_until": "00:00",
-        "cap_day": 100,
-        "cap_week": 100,
-        "cap_month": 100,
-    }.items():
-        SystemSetting.objects.update_or_create(
-            key=f"campaigns.{key}", defaults={"value": value}
-        )
-    return World(account, phase, boss, approver, stack.sandbox_url)
-
-
-def _add_members(world: World, openids: list[str]) -> None:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        for start in range(0, len(openids), 50_000):
-            cursor.execute(
-                MEMBERS,
-                {
-                    "controller": world.account.org_unit.controller_id,
-                    "account": world.account.pk,
-                    "openids": openids[start : start + 50_000],
-                },
-            )
-        for table in ("crm_member", "crm_identity"):
-            cursor.execute(f"ANALYZE {table}")
-
-
-def _touch(world: World, channel: str, text: str) -> Any:
-    from django.utils import timezone
-
-    from campaigns import approving
-    from campaigns.models import Touch
-    from content.models import Item, Version
-
-    item = Item.objects.create(
-        org_unit=world.account.org_unit, kind="text", title="bench", owner=world.boss
-    )
-    version = Version.objects.create(
-        item=item,
-        number=1,
-        body=text,
-        created_by=world.boss,
-        digest="d",
-        state="approved",
-        approved_by=world.approver,
-        approved_at=timezone.now(),
-    )
-    touch = Touch.objects.create(
-        campaign=world.phase.campaign,
-        phase=world.phase,
-        name=text,
-        channel=channel,
-        account=world.account,
-        version=version,
-        created_by=world.boss,
-        batch_size=BATCH if channel == "mass" else None,
-    )
-    approving.ask(touch, actor=world.boss)
-    return approving.decide(touch, actor=world.approver, is_yes=True)
+# -- ours
 
 
 def _run(stack: Stack, world: World, touches: list[Any]) -> tuple[float, Meter]:
@@ -253,12 +134,12 @@ def _run(stack: Stack, world: World, touches: list[Any]) -> tuple[float, Meter]:
 def _mass(
     stack: Stack, world: World, people: int, *, is_limited: bool
 ) -> list[harness.Case]:
-    _add_members(world, [f"o_bench_{number:09}" for number in range(people)])
+    add_members(world, [f"o_bench_{number:09}" for number in range(people)])
     stack.start("worker")
     cases = []
     if is_limited:
         call("POST", f"{world.sandbox}/control/limits", {"mass_sends_per_day": 10**6})
-        touch = _touch(world, "mass", "with the platform's rate")
+        touch = new_touch(world, "mass", "with the rate", batch_size=BATCH)
         seconds, meter = _run(stack, world, [touch])
         _say("mass, 60 calls a minute", people, seconds, meter)
         cases.append(
@@ -267,7 +148,7 @@ def _mass(
             )
         )
     _lift_limits(world)
-    touch = _touch(world, "mass", "without a rate")
+    touch = new_touch(world, "mass", "without a rate", batch_size=BATCH)
     seconds, meter = _run(stack, world, [touch])
     _say("mass", people, seconds, meter)
     _check(touch, "accepted", people)
@@ -384,10 +265,11 @@ def _single(stack: Stack, world: World, messages: int) -> harness.Case:
     people = messages // PER_PERSON
     stack.stop("worker")
     _forget_people()
-    openids = _writers(world, people)
-    _add_members(world, openids)
+    # Nobody of the console listens: that must not cost the run.
+    call("POST", f"{world.sandbox}/control/push", {"retries": 0})
+    add_members(world, writers(world, people))
     touches = [
-        _touch(world, "custom", f"single {number}") for number in range(PER_PERSON)
+        new_touch(world, "custom", f"single {number}") for number in range(PER_PERSON)
     ]
     stack.start("worker")
     seconds, meter = _run(stack, world, touches)
@@ -412,41 +294,6 @@ def _forget_people() -> None:
         cursor.execute("TRUNCATE crm_member CASCADE")
 
 
-def _writers(world: World, count: int) -> list[str]:
-    """People of the sandbox who follow and just wrote; their openids."""
-    slug = world.account.slug
-    # Nobody of the console listens: that must not cost the run.
-    call(
-        "POST",
-        f"{world.sandbox}/control/push",
-        {"retries": 0},
-    )
-    openids = []
-    for number in range(count):
-        _status, person = call(
-            "POST", f"{world.sandbox}/control/people", {"name": f"写信人{number}"}
-        )
-        path = f"{world.sandbox}/control/people/{person['id']}"
-        call("POST", f"{path}/follow", {"account": slug})
-        call("POST", f"{path}/say", {"account": slug, "text": "你好"})
-        openids.append((person["id"], person["openid"][slug]))
-    world.writers = [pk for pk, _openid in openids]
-    found = [openid for _pk, openid in openids]
-    _windows(world, found)
-    return found
-
-
-def _windows(world: World, openids: list[str]) -> None:
-    from django.utils import timezone
-
-    from wechat import windows
-    from wechat.models import App
-
-    app = App.objects.select_related("account").get()
-    for openid in openids:
-        windows.open_window(app, openid, "message", timezone.now())
-
-
 CHANGE = """
 WITH noted AS (
     UPDATE wechat_outboundmessage SET finished_at = now() WHERE id = %s RETURNING id
@@ -460,9 +307,6 @@ def _bare_single(stack: Stack, world: World) -> float:
     """Seconds of as many processes that post and change the same two rows each."""
     from wechat.models import OutboundMessage
 
-    for person in world.writers:
-        path = f"{world.sandbox}/control/people/{person}/say"
-        call("POST", path, {"account": world.account.slug, "text": "又来"})
     rows = list(
         OutboundMessage.objects.filter(purpose="campaigns.touch")
         .exclude(recipient="")

@@ -15,6 +15,7 @@ class CampaignsConfig(AppConfig):
             bands,
             blueprints,
             caps,
+            feeding,
             ledger,
             lifecycle,
             pace,
@@ -44,4 +45,5 @@ class CampaignsConfig(AppConfig):
                 ),
             )
         )
+        feeding.register()
         tiles.register()

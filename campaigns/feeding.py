@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Count, Max, Min
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns import counts, links, pace, sending, snapshots
 from campaigns.models import Recipient, Touch
 from content import links as written
 from content import rendering
 from content.models import Version
+from core import registry, sweep
+from core.registry import HealthCheck, HealthResult
 from staff.accounts import system_staff
 from wechat import limits, media, outbox, runs
 from wechat.models import OutboundBatch, OutboundMessage, OutboundRun
@@ -30,7 +35,9 @@ logger = logging.getLogger(__name__)
 MESSAGES_AHEAD = 1000
 MESSAGES_AT_ONCE = 250
 BATCHES_AHEAD = 2
+MANY = 1000
 SECONDS = 20.0
+NEGLECTED = timedelta(minutes=1)
 State = Touch.State
 Waiting = Recipient.State.WAITING
 NOTE = """
@@ -39,6 +46,34 @@ FROM wechat_outboundmessage message
 WHERE recipient.id = ANY(%s)
   AND message.dedupe_key = 'touch:' || recipient.touch_id || ':' || recipient.member_id
 """
+
+
+def register() -> None:
+    """Called once, in AppConfig.ready()."""
+    sweep.register("campaigns.touches", drain)
+    registry.health_checks.append(
+        HealthCheck(
+            "touches",
+            gettext_lazy("Campaign messages"),
+            health,
+            advice=gettext_lazy("Start worker; look at the touches that are held."),
+        )
+    )
+
+
+def health() -> HealthResult:
+    """Whether what is being sent is looked after, and how much is held."""
+    states = dict(
+        Touch.objects.filter(state__in=[State.SENDING, State.HELD, State.PAUSED])
+        .values_list("state")
+        .annotate(touches=Count("pk"))
+    )
+    oldest = Touch.objects.sendable().aggregate(at=Min("fed_at"))["at"]
+    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
+    figures = {**states, "oldest_seconds": round(age)}
+    if age > NEGLECTED.total_seconds():
+        return HealthResult(False, _("A touch is not being looked after."), figures)
+    return HealthResult(True, _("Campaign messages go out."), figures)
 
 
 def drain(seconds: float = SECONDS) -> int:
@@ -89,6 +124,8 @@ def feed(pk: int) -> bool:
         if why is not None:
             sending.halt(touch, why)
             return False
+        if touch.fed_at == touch.watched_from:
+            _tell_planner(touch)
         Touch.objects.filter(pk=pk).update(fed_at=now)
         run = sending.run_of(touch)
         assert run is not None  # made with the state
@@ -99,6 +136,13 @@ def feed(pk: int) -> bool:
             sending.halt(touch, pace.Halt(State.HELD, "not_sendable"))
             return False
         return is_fed or _finish_if_over(touch)
+
+
+def _tell_planner(touch: Touch) -> None:
+    """Statistics of a snapshot written just now: without them a chunk takes minutes."""
+    if touch.planned_count >= MANY:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE campaigns_recipient")
 
 
 def _chunk(touch: Touch, run: OutboundRun) -> bool:
