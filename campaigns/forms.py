@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -27,10 +29,16 @@ def date_input() -> forms.DateInput:
     )
 
 
-def add_refusal(form: forms.Form, error: AppError) -> None:
-    """Put a refusal beside the fields it names, else above the form."""
+def add_refusal(
+    form: forms.Form, error: AppError, beside: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Put a refusal beside the fields it names, else above the form.
+
+    `beside`: {name in the refusal: field of the form} where they differ.
+    """
     fields = error.extra.get("fields", {})
     for name, words in fields.items():
+        name = beside.get(name, name)
         form.add_error(name if name in form.fields else None, words)
     if not fields:
         form.add_error(None, str(error.message))

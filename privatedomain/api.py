@@ -9,6 +9,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.views import APIView
 
+from campaigns import api as campaigns
 from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
@@ -32,6 +33,13 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("conversations/<int:id>/claim", service.Claim, "claim"),
     ("conversations/<int:id>/reply", service.Reply, "reply"),
     ("conversations/<int:id>/close", service.Close, "close"),
+    ("campaigns", campaigns.Campaigns, "campaigns"),
+    ("campaigns/<int:id>", campaigns.OneCampaign, "campaign"),
+    ("campaigns/<int:id>/touches", campaigns.Touches, "touches"),
+    ("touches/<int:id>/recipients", campaigns.Recipients, "recipients"),
+    ("touches/<int:id>/pause", campaigns.Pause, "pause"),
+    ("touches/<int:id>/resume", campaigns.Resume, "resume"),
+    ("touches/<int:id>/stop", campaigns.Stop, "stop"),
 ]
 
 

@@ -53,9 +53,10 @@ POST_ONLY = (
     *("setlang/$", "logout/$", "sessions/end/$", "cancel/$", "language/$"),
     *("/remark/$", "/reveal/$", "workspace/.*/do/", "workspace/(here|status)/$"),
     *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
+    "campaigns/touch/.*/(do|audience)/$",
     *("/item/.*/(submit|approve|return|withdraw|archive|restore|plan)/$",),
     *("slots/.*/(move|cancel|publish|exchange)/$", "content/preview/$"),
-    *("rotate-keys/$", "^api/.*/(claim|reply|close)/?$"),
+    *("rotate-keys/$", "^api/.*/(claim|reply|close|pause|resume|stop)/?$"),
 )
 
 # Which model a parameter of our own addresses means.
@@ -68,6 +69,8 @@ MODELS = {
     "account_id": "wechat.Account",
     "media": "wechat.Media",
     "workspace": "service.Conversation",
+    "api/v1/campaigns": "campaigns.Campaign",
+    "api/v1/touches": "campaigns.Touch",
     "task_id": "campaigns.Task",
     "gate_item_id": "campaigns.GateItem",
     "slot_id": "content.Slot",

@@ -21,6 +21,7 @@ from privatedomain.demo import (
     dialogues,
     people,
     phones,
+    plans,
     tags,
     talks,
 )
@@ -73,6 +74,7 @@ def load() -> Loaded:
             Staff.objects.filter(username__in=("agent", "agent2")).order_by("pk")
         )
         tags.put_on(world, members)
+        plans.plan(contents.Desk(units, apps, logins), world, owner)
         written = talks.write_closed(world, members, _by_slug(apps, queues), agents)
     return Loaded(len(members), written)
 

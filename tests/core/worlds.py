@@ -55,6 +55,12 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "submitted_by": None,
     },
     "crm.member": {"merged_into": None, "purged_at": None},
+    # Built in and the same for everybody.
+    "campaigns.campaigntemplate": {
+        "code": lambda: f"template-{next(_numbers)}",
+        "name": "Template",
+        "summary": "",
+    },
 }
 
 

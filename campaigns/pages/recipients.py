@@ -1,0 +1,56 @@
+"""Who a touch is for: the rows behind its counts, page by page, never counted."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from campaigns import counts, reasons
+from campaigns.models import Recipient, Touch
+from campaigns.pages import access, facts
+from core.pages import console_page
+
+PAGE_ROWS = 50
+
+
+@require_GET
+def show(request: HttpRequest, touch: Touch) -> HttpResponse:
+    staff = access.require(request, access.VIEW_RECIPIENT)
+    state = request.GET.get("state", "")
+    reason = request.GET.get("reason", "")
+    rows = Recipient.objects.visible_to(staff).filter(touch=touch)
+    if state in Recipient.State.values:
+        rows = rows.filter(state=state)
+    else:
+        state = ""
+    if reason:
+        rows = rows.filter(reason=reason[:24])
+    after = request.GET.get("after", "")
+    if after.isascii() and after.isdigit() and len(after) < 19:
+        rows = rows.filter(pk__gt=int(after))
+    else:
+        after = ""
+    found = list(rows.select_related("member").order_by("pk")[: PAGE_ROWS + 1])
+    shown = found[:PAGE_ROWS]
+    tally = counts.of([touch.pk]).get(touch.pk)
+    page = console_page(
+        request,
+        "campaigns/recipients.html",
+        title=_("Recipients: %(name)s") % {"name": touch.name},
+        context={
+            "touch": touch,
+            "rows": [(row, reasons.label(row.reason)) for row in shown],
+            "next_after": shown[-1].pk if len(found) > PAGE_ROWS else None,
+            "after": after,
+            "state": state,
+            "reason": reason,
+            "reason_label": reasons.label(reason) if reason else "",
+            "reason_advice": reasons.advice(reason) if reason else "",
+            "bars": facts.bars(tally) if tally else [],
+            "reasons": facts.reasons(tally) if tally else [],
+            "may_open_member": staff.has_perm("crm.view_member"),
+        },
+    )
+    page["Cache-Control"] = "no-store"
+    return page

@@ -1,0 +1,126 @@
+"""Campaigns over the API: lists, recipients by state and reason, and the brake."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from campaigns import snapshots
+from campaigns.models import Campaign, Phase, Touch
+from content.models import Item, Version
+from tests.conftest import build_staff
+
+ROOT = "/api/v1/"
+
+
+def make_touch(side, *, people=3, opted_out=1, state="sending", owner=None):
+    """A touch of `side` with its people fixed, in the state given."""
+    owner = owner or build_staff("ops_manager", org_unit=side.unit)
+    campaign = Campaign.objects.create(
+        org_unit=side.unit,
+        name="双11 大促",
+        owner=owner,
+        created_by=owner,
+        live_date=timezone.localdate(),
+        state="running",
+    )
+    phase = Phase.objects.create(campaign=campaign, kind="live", start_day=0, end_day=3)
+    for number in range(people):
+        gone = timezone.now() if number < opted_out else None
+        side.member(f"会员{number}", opted_out_at=gone)
+    item = Item.objects.create(
+        org_unit=side.unit, kind="text", title="返场", owner=owner
+    )
+    version = Version.objects.create(
+        item=item, number=1, body="返场到周五", created_by=owner, digest="d" * 64
+    )
+    touch = Touch.objects.create(
+        campaign=campaign,
+        phase=phase,
+        name="返场",
+        channel="mass",
+        account=side.account,
+        version=version,
+        created_by=owner,
+    )
+    snapshots.take(touch)
+    order = ["in_review", "approved", "sending", "paused"]
+    for each in order[: order.index(state) + 1] if state in order else []:
+        Touch.objects.filter(pk=touch.pk).update(state=each)
+    Touch.objects.filter(pk=touch.pk).update(started_at=timezone.now())
+    touch.refresh_from_db()
+    return touch
+
+
+@pytest.fixture
+def client(api, brand):
+    return api("ops_manager", brand)
+
+
+def test_campaigns_and_their_touches_come_with_counts(client, brand):
+    touch = make_touch(brand)
+    campaign = client.get(f"{ROOT}campaigns").json()["results"][0]
+    assert (campaign["name"], campaign["state"]) == ("双11 大促", "running")
+    assert client.get(f"{ROOT}campaigns/{campaign['id']}").json() == campaign
+
+    told = client.get(f"{ROOT}campaigns/{campaign['id']}/touches").json()["results"]
+    assert [each["id"] for each in told] == [touch.pk]
+    counts = told[0]["counts"]
+    assert counts["planned"] == 3
+    assert counts["reasons"] == {"opted_out": 1}
+
+
+def test_recipients_are_filtered_by_state_and_reason(client, brand):
+    touch = make_touch(brand)
+    address = f"{ROOT}touches/{touch.pk}/recipients"
+    waiting = client.get(address, {"state": "waiting"}).json()["results"]
+    assert len(waiting) == 2
+    out = client.get(address, {"reason": "opted_out"}).json()["results"]
+    assert [row["state"] for row in out] == ["excluded"]
+    assert set(out[0]) == {"id", "member", "state", "reason", "contacted_at"}
+    assert client.get(address, {"state": "asleep"}).status_code == 400
+
+
+def test_recipients_are_read_in_a_fixed_number_of_queries_and_never_counted(
+    client, brand
+):
+    touch = make_touch(brand, people=12)
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get(f"{ROOT}touches/{touch.pk}/recipients", {"page_size": 5})
+    assert page.json()["next"]
+    assert len(queries) <= 6
+    assert not any("COUNT(" in each["sql"] for each in queries)
+
+
+def test_a_touch_is_paused_taken_up_and_stopped_and_the_loser_gets_409(client, brand):
+    touch = make_touch(brand)
+
+    def post(verb, **body):
+        return client.post(f"{ROOT}touches/{touch.pk}/{verb}", body, format="json")
+
+    paused = post("pause", reason="价格写错")
+    assert (paused.status_code, paused.json()["state"]) == (200, "paused")
+    again = post("pause")
+    assert again.status_code == 409
+    assert again.json()["code"] == "not_in_this_state"
+    assert post("stop").json()["state"] == "stopped"
+    assert post("resume").status_code == 409
+
+
+def test_who_only_reads_moves_nothing(api, brand):
+    touch = make_touch(brand)
+    reader = api("analyst", brand)
+    assert reader.get(f"{ROOT}touches/{touch.pk}/recipients").status_code == 200
+    assert reader.post(f"{ROOT}touches/{touch.pk}/pause").status_code == 403
+
+
+def test_another_controller_finds_nothing(api, brand, dealer):
+    touch = make_touch(brand)
+    other = api("dealer", dealer)
+    assert other.get(f"{ROOT}campaigns").json()["results"] == []
+    for address in ("campaigns/{c}", "campaigns/{c}/touches", "touches/{t}/recipients"):
+        path = ROOT + address.format(c=touch.campaign_id, t=touch.pk)
+        assert other.get(path).status_code == 404
+    assert other.post(f"{ROOT}touches/{touch.pk}/stop").status_code == 404
