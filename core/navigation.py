@@ -9,15 +9,17 @@ SERVICE = _("Customer service")
 MEMBERS = _("Members")
 CONTENT = _("Content")
 CAMPAIGNS = _("Campaigns")
+REPORTS = _("Reports")
 ACCOUNTS = _("Accounts and gateway")
 SYSTEM = _("System administration")
 
-ORDER = (SERVICE, MEMBERS, CONTENT, CAMPAIGNS, ACCOUNTS, SYSTEM)
+ORDER = (SERVICE, MEMBERS, CONTENT, CAMPAIGNS, REPORTS, ACCOUNTS, SYSTEM)
 # Where the changelists of an app's models go.
 OF_APP = {
     "service": SERVICE,
     "crm": MEMBERS,
     "content": CONTENT,
     "campaigns": CAMPAIGNS,
+    "reports": REPORTS,
     "wechat": ACCOUNTS,
 }

@@ -58,6 +58,16 @@ class HomeTile:
 
 
 @dataclass(frozen=True)
+class HomeLead:
+    """What stands above the tiles, large: `render(request)` returns safe HTML."""
+
+    name: str
+    permission: str
+    render: Callable[[HttpRequest], str]
+    order: int = 100
+
+
+@dataclass(frozen=True)
 class NavItem:
     """A line of the side bar; `group` is one of core.navigation's."""
 
@@ -82,6 +92,7 @@ class PeriodicTask:
 
 health_checks: list[HealthCheck] = []
 home_tiles: list[HomeTile] = []
+home_leads: list[HomeLead] = []
 nav_items: list[NavItem] = []
 # Pages of our own inside the admin site: (route below /admin/, view, url name). The site
 # asks for the log-in; the view itself checks the permission.

@@ -13,6 +13,7 @@ from campaigns import api as campaigns
 from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
+from reports import api as reports
 from service import api as service
 from wechat import rest as wechat
 
@@ -40,6 +41,7 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("touches/<int:id>/pause", campaigns.Pause, "pause"),
     ("touches/<int:id>/resume", campaigns.Resume, "resume"),
     ("touches/<int:id>/stop", campaigns.Stop, "stop"),
+    ("campaigns/<int:id>/recap", reports.CampaignRecap, "campaign-recap"),
 ]
 
 

@@ -20,6 +20,8 @@ LABELS: dict[str, Text] = {
     "campaigns.campaign.started": _("Campaign started"),
     "campaigns.gateitem.ticked": _("Gate point ticked"),
     "campaigns.gateitem.unticked": _("Tick of a gate point taken back"),
+    "campaigns.recap.learnings_changed": _("Learnings changed"),
+    "campaigns.recap.locked": _("Recap locked"),
     "campaigns.task.added": _("Task added to a plan"),
     "campaigns.task.assigned": _("Task assigned"),
     "campaigns.task.state_changed": _("State of a task changed"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.pages import console_page
-from core.registry import HomeTile, Text, TileLine, home_tiles
+from core.registry import HomeLead, HomeTile, Text, TileLine, home_leads, home_tiles
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,10 @@ class Tile:
 
 def home(request: HttpRequest) -> TemplateResponse:
     return console_page(
-        request, "console/home.html", title=_("Home"), context=_context(request)
+        request,
+        "console/home.html",
+        title=_("Home"),
+        context={"leads": _leads(request), **_context(request)},
     )
 
 
@@ -43,6 +46,24 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "as_of": timezone.now(),
         "shortcuts": _shortcuts(request),
     }
+
+
+def _leads(request: HttpRequest) -> list[str]:
+    """The large figures; one that can't be told is left out, the log knows why."""
+    shown = []
+    for lead in sorted(home_leads, key=lambda lead: lead.order):
+        if request.user.has_perm(lead.permission):
+            shown.append(_lead(lead, request))
+    return shown
+
+
+def _lead(lead: HomeLead, request: HttpRequest) -> str:
+    try:
+        return lead.render(request)
+    except Exception:
+        # What waits below it matters more.
+        logger.exception("Home lead %s failed", lead.name)
+        return ""
 
 
 def _allowed(request: HttpRequest) -> list[HomeTile]:

@@ -28,6 +28,7 @@ ICONS = {
     "content.answerrule": "quickreply",
     "campaigns.campaign": "campaign",
     "campaigns.touch": "send",
+    "reports.metricweight": "balance",
     "wechat.account": "storefront",
     "wechat.app": "key",
     "wechat.kfaccount": "headset_mic",

@@ -10,8 +10,10 @@ class ReportsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
-        from reports import rollups, weights  # noqa: F401  handlers of merges
+        from reports import home, pages, rollups, weights  # noqa: F401  rollups: merges
 
+        home.register()
+        pages.register()
         builtin_data.append(weights.load_builtin)
         periodic_tasks.append(
             PeriodicTask("reports.rollups", "reports.tasks.add_up", 60)

@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q
 
+from campaigns import counts
 from campaigns.models import (
     Campaign,
     LinkClick,
     Recipient,
     Response,
     Touch,
-    TouchTally,
     TrackedLink,
 )
 
@@ -49,7 +49,7 @@ def of(campaign: Campaign) -> dict[str, Any]:
         .order_by("started_at", "scheduled_at", "pk")
     )
     pks = [touch.pk for touch in touches]
-    tallies, links = _tallies(pks), _links(pks)
+    people, links = _people(pks), _links(pks)
     clicks, responses = _clicks(pks), _responses(pks)
     rows = [
         {
@@ -60,7 +60,7 @@ def of(campaign: Campaign) -> dict[str, Any]:
             "state": touch.state,
             "started_at": touch.started_at.isoformat() if touch.started_at else None,
             "links": links.get(touch.pk, []),
-            **tallies.get(touch.pk, _no_people()),
+            **people[touch.pk],
             "clicks": {
                 **clicks.get(touch.pk, {"openings": 0, "named": 0, "people": 0}),
                 "grain": _grain(touch, links.get(touch.pk, []), clicks.get(touch.pk)),
@@ -80,21 +80,20 @@ def _no_responses() -> Counts:
     return {kind: {"count": 0, "people": 0} for kind in KINDS}
 
 
-def _tallies(pks: list[int]) -> dict[int, Counts]:
-    """Where each recipient of the snapshot is; the tallies add up to it at any moment."""
-    found: dict[int, Counts] = {}
-    rows = (
-        TouchTally.objects.filter(touch__in=pks)
-        .values_list("touch", "state", "reason")
-        .annotate(people=Sum("delta"))
-    )
-    for touch, state, reason, people in rows:
-        counts = found.setdefault(touch, _no_people())
-        counts[state] += people
-        counts["planned"] += people
-        if reason and people:
-            counts["reasons"].setdefault(state, {})[reason] = people
-    return found
+def _people(pks: list[int]) -> dict[int, Counts]:
+    """Where each recipient of the snapshot is (campaigns.counts, never counted anew)."""
+    return {
+        touch: {
+            "planned": found.planned,
+            **{state: getattr(found, state) for state in STATES},
+            "reasons": {
+                state: reasons
+                for state in STATES
+                if (reasons := found.reasons_of(state))
+            },
+        }
+        for touch, found in counts.of(pks).items()
+    }
 
 
 def counted_clicks(pks: list[int]) -> Any:
@@ -160,8 +159,8 @@ def _responses(pks: list[int]) -> dict[int, Counts]:
         .annotate(**_RESPONSES)
     )
     for touch, kind, count, people in rows:
-        counts = found.setdefault(touch, _no_responses())
-        counts[kind] = {"count": count, "people": people}
+        told = found.setdefault(touch, _no_responses())
+        told[kind] = {"count": count, "people": people}
     return found
 
 

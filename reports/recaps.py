@@ -41,9 +41,16 @@ class Edited(AppError):
 
 
 def latest(campaign: Campaign) -> Recap:
-    """The newest version; the first one is counted when nobody has asked before."""
-    found = campaign.recaps.order_by("-number").first()
-    return found if found is not None else refresh(campaign)
+    """The newest version; before the first is kept, what it would say now, not saved."""
+    found: Recap | None = campaign.recaps.order_by("-number").first()
+    if found is not None:
+        return found
+    return Recap(
+        campaign=campaign,
+        number=1,
+        figures=figures.of(campaign),
+        as_of=timezone.now(),
+    )
 
 
 def refresh(campaign: Campaign) -> Recap:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from django.utils import timezone
-
 from reports.metrics import weight_names
-from reports.models import MetricWeight, Recount
+from reports.models import DayFigure, MetricWeight, Recount
 
 
 class Weights:
@@ -46,15 +43,9 @@ def load_builtin() -> None:
     )
 
 
-def recount_since(days: Iterable[date]) -> None:
-    """Have sums made again from the first of `days`: a weight inside them changed."""
-    from reports.models import DayFigure
-
-    known = DayFigure.objects.filter(
-        code=DayFigure.Code.INTERACTIONS,
-        day__gte=min(days),
-        day__lte=timezone.localdate(),
-    )
+def recount_since(day: date) -> None:
+    """Have the sums from `day` on made again: a weight inside them changed."""
+    known = DayFigure.objects.filter(code=DayFigure.Code.INTERACTIONS, day__gte=day)
     Recount.objects.bulk_create(
-        Recount(day=day) for day in known.values_list("day", flat=True).distinct()
+        Recount(day=each) for each in known.values_list("day", flat=True).distinct()
     )

@@ -86,9 +86,19 @@ _PLANNING = (
     | {"campaigns.send_touch"}
 )
 _APPROVING = {"campaigns.approve_touch"}
+_FIGURES = frozenset({"campaigns.view_recap", "reports.view_figures"})
+_RECAPPING = _FIGURES | {"campaigns.change_recap"}
+_WEIGHTS = _view("reports.metricweight")
 
 _OPS_SPECIALIST = (
-    _MEMBERS | _REMARKING | _TAGS | _CONSENT | _ACCOUNTS | _CONTENT | _PLANNING
+    _MEMBERS
+    | _REMARKING
+    | _TAGS
+    | _CONSENT
+    | _ACCOUNTS
+    | _CONTENT
+    | _PLANNING
+    | _RECAPPING
 )
 _OPS_MANAGER = (
     _OPS_SPECIALIST
@@ -97,6 +107,7 @@ _OPS_MANAGER = (
     | _PEOPLE
     | _APPROVING_CONTENT
     | _APPROVING
+    | _WEIGHTS
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -127,13 +138,14 @@ ROLES: tuple[Role, ...] = (
         | _view("content.answerrule")
         | _CONSENT
         | _WRITING_CONTENT
-        | _PLANNING,
+        | _PLANNING
+        | _FIGURES,
     ),
     Role("agent", _("Agent"), _ANSWERING | _view("content.answerrule")),
     Role(
         "supervisor",
         _("Supervisor"),
-        _SUPERVISING | _view("staff.staff") | _READING_CONTENT | _CAMPAIGNS,
+        _SUPERVISING | _view("staff.staff") | _READING_CONTENT | _CAMPAIGNS | _FIGURES,
     ),
     Role("ops_manager", _("Operations manager"), _OPS_MANAGER),
     Role(
@@ -144,6 +156,7 @@ ROLES: tuple[Role, ...] = (
         | _PEOPLE
         | _READING_CONTENT
         | _CAMPAIGNS
+        | _FIGURES
         | {"crm.reveal_member"},
     ),
     Role(
@@ -159,6 +172,8 @@ ROLES: tuple[Role, ...] = (
         # Plans and approves inside the own controller; nobody of the brand could.
         | _PLANNING
         | _APPROVING
+        | _RECAPPING
+        | _WEIGHTS
         | {"wechat.check_connection", "wechat.replay_inboundevent"}
         | {"wechat.reveal_inboundevent"},
     ),
@@ -169,6 +184,8 @@ ROLES: tuple[Role, ...] = (
         | _ACCOUNTS
         | _READING_CONTENT
         | _CAMPAIGNS
+        | _FIGURES
+        | _WEIGHTS
         # Counts and stages, not the words of customers.
         | _view("content.answerrule", "service.queue"),
     ),

@@ -52,6 +52,7 @@ SKIPPED = ("(?P<url>.*)$", "<path:object_id>/")
 POST_ONLY = (
     *("setlang/$", "logout/$", "sessions/end/$", "cancel/$", "language/$"),
     *("/remark/$", "/reveal/$", "workspace/.*/do/", "workspace/(here|status)/$"),
+    "reports/campaigns/.*/(refresh|lock|learnings)/$",
     *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
     "campaigns/touch/.*/(do|audience)/$",
     *("/item/.*/(submit|approve|return|withdraw|archive|restore|plan)/$",),
@@ -71,6 +72,7 @@ MODELS = {
     "workspace": "service.Conversation",
     "api/v1/campaigns": "campaigns.Campaign",
     "api/v1/touches": "campaigns.Touch",
+    "campaign_id": "campaigns.Campaign",
     "task_id": "campaigns.Task",
     "gate_item_id": "campaigns.GateItem",
     "slot_id": "content.Slot",

@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from campaigns.models import Campaign
 from content import items
 from content.models import Item
 from crm.models import Event, Identity, Member
@@ -59,6 +60,15 @@ class Side:
         )
         given = {"kind": "text", "title": "会员日", "content": {"body": "到店 8 折"}}
         return items.create(org_unit=self.unit, actor=writer, **given | fields)
+
+    def campaign(self, **fields: Any) -> Campaign:
+        owner, _made = Staff.objects.get_or_create(
+            username=f"writer-{self.unit.pk}", org_unit=self.unit
+        )
+        given = {"name": "会员日", "live_date": NOON.date(), "owner": owner}
+        return Campaign.objects.create(
+            org_unit=self.unit, created_by=owner, **given | fields
+        )
 
     def event(self, member: Member, **fields: Any) -> Event:
         number = next(_numbers)

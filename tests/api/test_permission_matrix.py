@@ -17,19 +17,21 @@ READ_TALK = (
     "conversations/{conversation}/messages",
 )
 READ_CONTENT = ("content/items", "content/items/{item}")
+RECAP = ("campaigns/{campaign}/recap",)
 GATEWAY = ("inbox", "outbox")
 ANSWER = tuple(
     f"conversations/{{conversation}}/{verb}" for verb in ("claim", "reply", "close")
 )
 EVERYTHING = {
-    *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER),
+    *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER, *RECAP),
     "accounts",
 }
 ALLOWED = {
     "administrator": EVERYTHING,
     "privacy_officer": {*READ_MEMBERS, "accounts"},
-    "ops_specialist": {*READ_MEMBERS, *READ_CONTENT, "accounts"},
+    "ops_specialist": {*RECAP, *READ_MEMBERS, *READ_CONTENT, "accounts"},
     "community_manager": {
+        *RECAP,
         *READ_MEMBERS,
         *READ_CONTENT,
         *READ_TALK,
@@ -37,11 +39,18 @@ ALLOWED = {
         "accounts",
     },
     "agent": {*READ_MEMBERS, *READ_TALK, *ANSWER},
-    "supervisor": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
-    "ops_manager": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *GATEWAY, "accounts"},
-    "store_manager": {*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
+    "supervisor": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
+    "ops_manager": {
+        *RECAP,
+        *READ_MEMBERS,
+        *READ_CONTENT,
+        *READ_TALK,
+        *GATEWAY,
+        "accounts",
+    },
+    "store_manager": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
     "dealer": EVERYTHING,
-    "analyst": {*READ_MEMBERS, *READ_CONTENT, "accounts"},
+    "analyst": {*RECAP, *READ_MEMBERS, *READ_CONTENT, "accounts"},
 }
 NOBODY = 999_999_999
 
@@ -83,6 +92,7 @@ def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
             member=member.pk,
             conversation=conversation.pk,
             item=brand.item().pk,
+            campaign=brand.campaign().pk,
         )
         (refused if answer.status_code == 403 else allowed).add(address)
         assert answer.status_code in {200, 201, 403, 409}, address
@@ -139,6 +149,7 @@ def refuse_rows_of(client, role, theirs, writer):
         "member": member.pk,
         "conversation": conversation.pk,
         "item": theirs.item().pk,
+        "campaign": theirs.campaign().pk,
     }
     nobody = dict.fromkeys(ids, NOBODY)
 

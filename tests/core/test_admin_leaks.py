@@ -27,11 +27,16 @@ UNSCOPED = {
     "axes.accesslog": "Log-ins of anybody; administrators only.",
     "django_celery_beat.intervalschedule": "Timers; administrators only.",
     "django_celery_beat.periodictask": "Timers; administrators only.",
+    "reports.metricweight": "The formulas are the same for everybody.",
     "wechat.platformlimit": "The platform's limits are the same for everybody.",
     "content.marketingday": "Holidays are the same for everybody.",
 }
 # Those of them that more than administrators read.
-FOR_HOLDERS_OF_THE_RIGHT = {"wechat.platformlimit", "content.marketingday"}
+FOR_HOLDERS_OF_THE_RIGHT = {
+    "reports.metricweight",
+    "wechat.platformlimit",
+    "content.marketingday",
+}
 UNSCOPED_INLINES: dict[str, str] = {}
 
 

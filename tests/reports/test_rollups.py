@@ -89,7 +89,7 @@ def test_one_person_counts_up_to_the_cap_of_the_day(side: Side) -> None:
     row = MetricWeight.objects.get(name="cap", effective_from=today)
     row.value = 2
     row.save()
-    weights.recount_since([today])
+    weights.recount_since(today)
     rollups.catch_up()
     assert figure(side, "C08", today) == 3
 
