@@ -36,11 +36,10 @@ reach AS (
     GROUP BY member_id
 ),
 """
-# About so many of them, spread over the table: for a look that must be quick.
-_SAMPLE = """
+# Few of them: every other set is looked up for these people only.
+_FEW = """
 people AS MATERIALIZED (
-    SELECT id, opted_out_at, phone_hash, '' AS gone FROM ({members}) chosen
-    WHERE id IN (SELECT id FROM crm_member TABLESAMPLE SYSTEM (%(percent)s))
+    SELECT id, opted_out_at, phone_hash, '' AS gone FROM ({members}) chosen {sample}
 ),
 reach AS (
     SELECT member_id, min(value) AS address FROM crm_identity
@@ -49,6 +48,8 @@ reach AS (
     GROUP BY member_id
 ),
 """
+# Spread over the table, page by page.
+_SAMPLE = "WHERE id IN (SELECT id FROM crm_member TABLESAMPLE SYSTEM (%(percent)s))"
 # Those of the snapshot who still wait, at the address that was fixed.
 _WAITING = """
 people AS MATERIALIZED (
@@ -70,6 +71,7 @@ reach AS (
     WHERE identity.is_following
 ),
 """
+_ONLY_PHONES = "AND phone_hash IN (SELECT phone_hash FROM people)"
 _ONLY_PEOPLE = "AND {}.member_id IN (SELECT id FROM people)"
 _JUDGED = """
 suppressed AS MATERIALIZED (
@@ -153,7 +155,7 @@ judged AS (
 # occur once take no part.
 _FIRST_OF_PERSON = """,
 doubled AS MATERIALIZED (
-    SELECT phone_hash FROM crm_member WHERE phone_hash <> ''
+    SELECT phone_hash FROM crm_member WHERE phone_hash <> '' {only_phones}
     GROUP BY phone_hash HAVING count(*) > 1
 ),
 verdict AS (
@@ -188,20 +190,27 @@ class Query:
     params: dict[str, Any]
 
 
-def of_rule(touch: Touch, members: QuerySet[Member]) -> Query:
-    """verdict(id, address, reason) of all `members`, at the time the touch goes out."""
-    at = moment_of(touch)
+def of_rule(touch: Touch, members: QuerySet[Member], *, is_few: bool = False) -> Query:
+    """verdict(id, address, reason) of all `members`, at the time the touch goes out.
+
+    `is_few`: quick for thousands, slow for a million.
+    """
     chosen, params = _members_sql(members)
-    text = _ALL.format(members=chosen) + _everybody() + _FIRST_OF_PERSON
+    if is_few:
+        text = _FEW.format(members=chosen, sample="") + _only_people()
+    else:
+        text = _ALL.format(members=chosen) + _everybody()
+    text += _FIRST_OF_PERSON.format(only_phones=_ONLY_PHONES if is_few else "")
+    at = moment_of(touch)
     return Query(f"WITH {text}", params | _params(touch, at, _ahead_of_plan(touch)))
 
 
 def of_sample(touch: Touch, members: QuerySet[Member], percent: float) -> Query:
-    """As `of_rule`, of about `percent` of the table's members; same people not noticed."""
-    at = moment_of(touch)
+    """As `of_rule`, of about `percent` of all members; same people are not noticed."""
     chosen, params = _members_sql(members)
-    text = _SAMPLE.format(members=chosen) + _only_people()
+    text = _FEW.format(members=chosen, sample=_SAMPLE) + _only_people()
     text += ", verdict AS (SELECT id, reached_at AS address, reason FROM judged)"
+    at = moment_of(touch)
     found = params | _params(touch, at, _ahead_of_plan(touch)) | {"percent": percent}
     return Query(f"WITH {text}", found)
 
