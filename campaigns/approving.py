@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns import audience, counts, exclusions, pace, quiet, reasons, snapshots
-from campaigns.errors import NotInThisState
+from campaigns.errors import ChangedMeanwhile, NotInThisState
 from campaigns.models import Touch
 from core import audit
 from core.errors import AppError, NotAllowed
@@ -200,8 +200,10 @@ def summary_of(touch: Touch, people: counts.Counts) -> str:
 def decide(touch: Touch, *, actor: Staff, is_yes: bool, reason: str = "") -> Touch:
     """Say yes or no to what was asked; the touch as it stands then.
 
-    Raises SecondPersonNeeded, MayNotApprove, RequestOver for the second of two,
-    ChangedSinceAsked (the touch is a draft again then), NotReady when its time has come.
+    `touch` is what the person has read: another revision may say other things. Raises
+    ChangedMeanwhile, SecondPersonNeeded, MayNotApprove, RequestOver for the second of
+    two, ChangedSinceAsked (the touch is a draft again then), NotReady when its time has
+    come.
     """
     with transaction.atomic():
         row, refusal = _decide(touch, actor=actor, is_yes=is_yes, reason=reason)
@@ -219,6 +221,8 @@ def _decide(
     if asked is None:
         raise RequestOver
     _refuse_the_same_person(row, asked, actor)
+    if touch.revision != row.revision:
+        raise ChangedMeanwhile
     if asked.digest != row.digest or digest_of(row) != row.digest:
         void(row, "approval_outdated", actor=actor)
         return row, ChangedSinceAsked()

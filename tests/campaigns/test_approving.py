@@ -110,6 +110,17 @@ def test_nobody_approves_what_they_planned_or_asked_for(world):
     assert Approval.objects.get().state == "requested"
 
 
+def test_a_yes_to_an_older_request_is_no_yes_to_the_newer_one(world):
+    touch = plan(world)
+    approving.ask(touch, actor=world.planner)
+    read = Touch.objects.get(pk=touch.pk)
+    touches.update(touch, touch.revision, actor=world.planner, batch_size=99)
+    approving.ask(touch, actor=world.planner)
+    with pytest.raises(ChangedMeanwhile):
+        approving.decide(read, actor=world.approver, is_yes=True)
+    assert approving.decide(touch, actor=world.approver, is_yes=True).batch_size == 99
+
+
 def test_without_the_right_or_out_of_scope_nobody_approves(world):
     touch = plan(world)
     approving.ask(touch, actor=world.planner)
