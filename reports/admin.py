@@ -61,7 +61,8 @@ class WeightForm(forms.ModelForm):  # type: ignore[type-arg]
     def _get_validation_exclusions(self) -> set[str]:
         # The constraint on metric, name and day is checked although two are not fields.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded - {"metric", "name"}
+        is_known = "which" in self.cleaned_data
+        return excluded - {"metric", "name"} if is_known else excluded
 
 
 @admin.register(MetricWeight)

@@ -73,6 +73,8 @@ def _account(theirs: dict[str, Any], brand: OrgUnit, owner: Staff) -> Account:
         charter_audience=audience,
         charter_goal=goal,
         charter_owner=owner,
+        # The sandbox knows the console's host as this account's web page domain.
+        has_web_authorisation=theirs["kind"] == Account.Kind.SERVICE,
         is_sandbox=True,
         api_base_url=f"{settings.SANDBOX_URL}/{'qy' if is_wecom else 'mp'}",
     )
