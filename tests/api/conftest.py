@@ -12,13 +12,15 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from campaigns.models import Campaign
+from campaigns import snapshots
+from campaigns.models import Campaign, Phase, Touch
 from content import items
 from content.models import Item
 from crm.models import Event, Identity, Member
 from service.models import Conversation, Message, Queue
 from staff import tokens
 from staff.models import OrgUnit, Staff
+from tests.conftest import build_staff
 from wechat.models import Account, App, InboundEvent, OutboundMessage, ReplyWindow
 
 NOON = datetime(2026, 11, 1, 4, tzinfo=UTC)
@@ -121,6 +123,43 @@ class Side:
                 **fields,
             }
         )
+
+    def touch(
+        self, *, people: int = 0, opted_out: int = 0, state: str = "sending"
+    ) -> Touch:
+        """A touch of a campaign of ours with its people fixed, in the state given."""
+        owner = build_staff("ops_manager", org_unit=self.unit)
+        campaign = Campaign.objects.create(
+            org_unit=self.unit,
+            name="双11 大促",
+            owner=owner,
+            created_by=owner,
+            live_date=timezone.localdate(),
+            state="running",
+        )
+        for number in range(people):
+            gone = timezone.now() if number < opted_out else None
+            self.member(f"会员{number}", opted_out_at=gone)
+        touch = Touch.objects.create(
+            campaign=campaign,
+            phase=Phase.objects.create(
+                campaign=campaign, kind="live", start_day=0, end_day=3
+            ),
+            name="返场",
+            channel="mass",
+            account=self.account,
+            version=self.item().versions.get(),
+            created_by=owner,
+        )
+        snapshots.take(touch)
+        for each in ("in_review", "approved", "sending", "paused"):
+            Touch.objects.filter(pk=touch.pk).update(
+                state=each, started_at=timezone.now()
+            )
+            if each == state:
+                break
+        touch.refresh_from_db()
+        return touch
 
     def open_window(self, conversation: Conversation, allowed: int = 5) -> None:
         now = timezone.now()

@@ -5,53 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
-
-from campaigns import snapshots
-from campaigns.models import Campaign, Phase, Touch
-from content.models import Item, Version
-from tests.conftest import build_staff
 
 ROOT = "/api/v1/"
-
-
-def make_touch(side, *, people=3, opted_out=1, state="sending", owner=None):
-    """A touch of `side` with its people fixed, in the state given."""
-    owner = owner or build_staff("ops_manager", org_unit=side.unit)
-    campaign = Campaign.objects.create(
-        org_unit=side.unit,
-        name="双11 大促",
-        owner=owner,
-        created_by=owner,
-        live_date=timezone.localdate(),
-        state="running",
-    )
-    phase = Phase.objects.create(campaign=campaign, kind="live", start_day=0, end_day=3)
-    for number in range(people):
-        gone = timezone.now() if number < opted_out else None
-        side.member(f"会员{number}", opted_out_at=gone)
-    item = Item.objects.create(
-        org_unit=side.unit, kind="text", title="返场", owner=owner
-    )
-    version = Version.objects.create(
-        item=item, number=1, body="返场到周五", created_by=owner, digest="d" * 64
-    )
-    touch = Touch.objects.create(
-        campaign=campaign,
-        phase=phase,
-        name="返场",
-        channel="mass",
-        account=side.account,
-        version=version,
-        created_by=owner,
-    )
-    snapshots.take(touch)
-    order = ["in_review", "approved", "sending", "paused"]
-    for each in order[: order.index(state) + 1] if state in order else []:
-        Touch.objects.filter(pk=touch.pk).update(state=each)
-    Touch.objects.filter(pk=touch.pk).update(started_at=timezone.now())
-    touch.refresh_from_db()
-    return touch
 
 
 @pytest.fixture
@@ -60,7 +15,7 @@ def client(api, brand):
 
 
 def test_campaigns_and_their_touches_come_with_counts(client, brand):
-    touch = make_touch(brand)
+    touch = brand.touch(people=3, opted_out=1)
     campaign = client.get(f"{ROOT}campaigns").json()["results"][0]
     assert (campaign["name"], campaign["state"]) == ("双11 大促", "running")
     assert client.get(f"{ROOT}campaigns/{campaign['id']}").json() == campaign
@@ -73,7 +28,7 @@ def test_campaigns_and_their_touches_come_with_counts(client, brand):
 
 
 def test_recipients_are_filtered_by_state_and_reason(client, brand):
-    touch = make_touch(brand)
+    touch = brand.touch(people=3, opted_out=1)
     address = f"{ROOT}touches/{touch.pk}/recipients"
     waiting = client.get(address, {"state": "waiting"}).json()["results"]
     assert len(waiting) == 2
@@ -86,7 +41,7 @@ def test_recipients_are_filtered_by_state_and_reason(client, brand):
 def test_recipients_are_read_in_a_fixed_number_of_queries_and_never_counted(
     client, brand
 ):
-    touch = make_touch(brand, people=12)
+    touch = brand.touch(people=12)
     with CaptureQueriesContext(connection) as queries:
         page = client.get(f"{ROOT}touches/{touch.pk}/recipients", {"page_size": 5})
     assert page.json()["next"]
@@ -95,7 +50,7 @@ def test_recipients_are_read_in_a_fixed_number_of_queries_and_never_counted(
 
 
 def test_a_touch_is_paused_taken_up_and_stopped_and_the_loser_gets_409(client, brand):
-    touch = make_touch(brand)
+    touch = brand.touch(people=3, opted_out=1)
 
     def post(verb, **body):
         return client.post(f"{ROOT}touches/{touch.pk}/{verb}", body, format="json")
@@ -110,14 +65,14 @@ def test_a_touch_is_paused_taken_up_and_stopped_and_the_loser_gets_409(client, b
 
 
 def test_who_only_reads_moves_nothing(api, brand):
-    touch = make_touch(brand)
+    touch = brand.touch(people=3, opted_out=1)
     reader = api("analyst", brand)
     assert reader.get(f"{ROOT}touches/{touch.pk}/recipients").status_code == 200
     assert reader.post(f"{ROOT}touches/{touch.pk}/pause").status_code == 403
 
 
 def test_another_controller_finds_nothing(api, brand, dealer):
-    touch = make_touch(brand)
+    touch = brand.touch(people=3, opted_out=1)
     other = api("dealer", dealer)
     assert other.get(f"{ROOT}campaigns").json()["results"] == []
     for address in ("campaigns/{c}", "campaigns/{c}/touches", "touches/{t}/recipients"):

@@ -22,35 +22,45 @@ GATEWAY = ("inbox", "outbox")
 ANSWER = tuple(
     f"conversations/{{conversation}}/{verb}" for verb in ("claim", "reply", "close")
 )
+READ_CAMPAIGNS = (
+    *("campaigns", "campaigns/{campaign}", "campaigns/{campaign}/touches"),
+    "touches/{touch}/recipients",
+)
+BRAKE = tuple(f"touches/{{touch}}/{verb}" for verb in ("pause", "resume", "stop"))
 EVERYTHING = {
     *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER, *RECAP),
+    *(*READ_CAMPAIGNS, *BRAKE),
     "accounts",
 }
 ALLOWED = {
     "administrator": EVERYTHING,
-    "privacy_officer": {*READ_MEMBERS, "accounts"},
-    "ops_specialist": {*RECAP, *READ_MEMBERS, *READ_CONTENT, "accounts"},
+    "privacy_officer": {*READ_MEMBERS, *READ_CAMPAIGNS, "accounts"},
+    "ops_specialist": {
+        *(*READ_MEMBERS, *READ_CONTENT, *READ_CAMPAIGNS, *BRAKE, *RECAP),
+        "accounts",
+    },
     "community_manager": {
         *RECAP,
         *READ_MEMBERS,
         *READ_CONTENT,
         *READ_TALK,
         *ANSWER,
+        *READ_CAMPAIGNS,
+        *BRAKE,
         "accounts",
     },
     "agent": {*READ_MEMBERS, *READ_TALK, *ANSWER},
-    "supervisor": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
-    "ops_manager": {
+    "supervisor": {
+        *(*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER, *READ_CAMPAIGNS),
         *RECAP,
-        *READ_MEMBERS,
-        *READ_CONTENT,
-        *READ_TALK,
-        *GATEWAY,
-        "accounts",
     },
-    "store_manager": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER},
+    "ops_manager": EVERYTHING - {*ANSWER},
+    "store_manager": {
+        *(*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER, *READ_CAMPAIGNS),
+        *RECAP,
+    },
     "dealer": EVERYTHING,
-    "analyst": {*RECAP, *READ_MEMBERS, *READ_CONTENT, "accounts"},
+    "analyst": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_CAMPAIGNS, "accounts"},
 }
 NOBODY = 999_999_999
 
@@ -62,7 +72,7 @@ def store(brand):
 
 
 def call(client, address, **ids):
-    verb = client.post if address in ANSWER else client.get
+    verb = client.post if address in (*ANSWER, *BRAKE) else client.get
     extra = {"headers": {"Idempotency-Key": "k"}} if address.endswith("reply") else {}
     body = {"text": "您好"} if address.endswith("reply") else None
     return verb(ROOT + address.format(**ids), body, format="json", **extra)
@@ -86,13 +96,15 @@ def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
 
     for address in EVERYTHING:
         conversation = brand.conversation(brand.member())
+        touch = brand.touch()
         answer = call(
             client,
             address,
             member=member.pk,
             conversation=conversation.pk,
             item=brand.item().pk,
-            campaign=brand.campaign().pk,
+            campaign=touch.campaign_id,
+            touch=touch.pk,
         )
         (refused if answer.status_code == 403 else allowed).add(address)
         assert answer.status_code in {200, 201, 403, 409}, address
@@ -145,11 +157,13 @@ def refuse_rows_of(client, role, theirs, writer):
     theirs.inbound()
     theirs.outbound(writer)
     conversation = theirs.conversation(member)
+    touch = theirs.touch()
     ids = {
         "member": member.pk,
         "conversation": conversation.pk,
         "item": theirs.item().pk,
-        "campaign": theirs.campaign().pk,
+        "campaign": touch.campaign_id,
+        "touch": touch.pk,
     }
     nobody = dict.fromkeys(ids, NOBODY)
 
