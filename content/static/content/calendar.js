@@ -81,7 +81,7 @@
     const entry = info.event.extendedProps;
     const box = document.createElement("div");
     box.className = "cal-entry";
-    const isTile = info.view.type === "dayGridMonth" && entry.kind === "slot";
+    const isTile = info.view.type !== "listMonth" && entry.kind === "slot";
     box.classList.toggle("cal-tile", isTile);
     if (entry.kind === "slot") {
       const shape = add(box, "span", "cal-shape ct-look-" + entry.look, entry.shape);
@@ -275,7 +275,7 @@
     return {
       dayGridMonth: { buttonText: words.month, dayMaxEvents: 6 },
       timeGridWeek: {
-        buttonText: words.week, slotMinTime: "07:00:00", slotMaxTime: "24:00:00",
+        buttonText: words.week, scrollTime: "07:00:00", height: 780,
         slotDuration: "00:30:00", snapDuration: "00:15:00", slotEventOverlap: false,
       },
       listMonth: { buttonText: words.list },
@@ -302,7 +302,8 @@
       eventOrder: "order,start,title",
       eventTimeFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
       slotLabelFormat: { hour: "2-digit", minute: "2-digit", hour12: false },
-      defaultTimedEventDuration: "00:30",
+      // A slot is a moment; an hour of height gives its two lines room.
+      defaultTimedEventDuration: "01:00",
       eventDurationEditable: false,
       eventContent: drawEntry,
       eventDidMount: mounted,
