@@ -13,10 +13,12 @@ from core import doorbell
 from wechat.models import OutboundBatch, OutboundMessage
 from wechat.registry import (
     Veto,
+    for_many,
     may_send,
     may_send_batch,
     on_batch_outcome,
     on_outcome,
+    on_sent,
 )
 
 State = Recipient.State
@@ -49,6 +51,34 @@ def still_waits(message: OutboundMessage) -> Veto | None:
         return None
     rows = Recipient.objects.filter(pk=int(message.reference), state=State.WAITING)
     return None if rows.exists() else Veto("not_waiting", "")
+
+
+@for_many(still_waits)
+def still_wait(messages: list[OutboundMessage]) -> dict[int, Veto]:
+    """As `still_waits`, in one question."""
+    mine = {
+        int(each.reference): each.pk
+        for each in messages
+        if each.purpose == sending.PURPOSE
+    }
+    rows = Recipient.objects.filter(pk__in=mine, state=State.WAITING)
+    waiting = set(rows.values_list("pk", flat=True))
+    return {
+        message: Veto("not_waiting", "")
+        for recipient, message in mine.items()
+        if recipient not in waiting
+    }
+
+
+@on_sent(sending.PURPOSE)
+def messages_sent(messages: list[OutboundMessage]) -> None:
+    """Many that were sent, in one statement."""
+    Recipient.objects.filter(
+        pk__in=[int(message.reference) for message in messages],
+        state__in=[State.WAITING, State.UNKNOWN],
+    ).update(state=State.SENT, reason="", contacted_at=timezone.now())
+    if any(message.pk % RING_EVERY == 0 for message in messages):
+        _ring()
 
 
 @on_outcome(sending.PURPOSE)

@@ -168,35 +168,40 @@ def period_end(kind: str, now: datetime) -> datetime:
     return local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
-def reserve(app: App, kind: str, now: datetime | None = None) -> str | None:
-    """Take one of `kind` before the call; the period to settle it by, None when none is left.
+def reserve(
+    app: App, kind: str, now: datetime | None = None, *, count: int = 1
+) -> str | None:
+    """Take `count` of `kind` before the call; the period to settle them by, None when
+    fewer are left.
 
     A changed limit counts at once: the row's own `limit` follows the dated one.
     """
     now = now or timezone.now()
     period, limit = period_of(kind, now), value(kind)
     rows = QuotaUse.objects.filter(app=app, kind=kind, period=period)
-    free = rows.filter(reserved__lt=limit - F("used"))
-    if free.update(reserved=F("reserved") + 1, limit=_at_least_taken(limit)):
+    free = rows.filter(reserved__lte=limit - count - F("used"))
+    taken = {"reserved": F("reserved") + count, "limit": _at_least_taken(limit, count)}
+    if free.update(**taken):
         return period
     QuotaUse.objects.bulk_create(
         [QuotaUse(app=app, kind=kind, period=period, limit=limit)],
         ignore_conflicts=True,
     )
-    if free.update(reserved=F("reserved") + 1, limit=_at_least_taken(limit)):
+    if free.update(**taken):
         return period
     return None
 
 
-def _at_least_taken(limit: int) -> Greatest:
+def _at_least_taken(limit: int, count: int) -> Greatest:
     # Lowering a limit below what is taken must not break the row's own check.
-    return Greatest(Value(limit), F("reserved") + F("used") + 1)
+    return Greatest(Value(limit), F("reserved") + F("used") + count)
 
 
-def settle(app: App, kind: str, period: str, *, is_used: bool) -> None:
-    """Turn one reserved of `period` into used, or give it back."""
-    QuotaUse.objects.filter(app=app, kind=kind, period=period, reserved__gt=0).update(
-        reserved=F("reserved") - 1, used=F("used") + int(is_used)
+def settle(app: App, kind: str, period: str, *, is_used: bool, count: int = 1) -> None:
+    """Turn `count` reserved of `period` into used, or give them back."""
+    rows = QuotaUse.objects.filter(app=app, kind=kind, period=period)
+    rows.filter(reserved__gte=count).update(
+        reserved=F("reserved") - count, used=F("used") + int(is_used) * count
     )
 
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from core import jobs, registry, sweep
 from core.registry import HealthCheck, HealthResult, HomeTile, PeriodicTask, Text
 from staff.models import Staff
-from wechat import clock, directory, limits, mass, media, reaping, sending
+from wechat import bulk, clock, directory, limits, mass, media, reaping, sending
 from wechat import mass_following as mass_following  # registers its handler
 from wechat import windows as windows  # registers its handlers
 from wechat.holding import free_apps
@@ -34,7 +34,7 @@ def register() -> None:
     registry.builtin_data.append(limits.load_builtin)
     sweep.register("wechat.reaper", reaping.sweep)
     sweep.register("wechat.outbox", partial(sending.drain, "realtime"))
-    sweep.register("wechat.bulk", partial(sending.drain, "bulk"))
+    sweep.register("wechat.bulk", bulk.drain)
     sweep.register("wechat.mass", mass.drain)
     sweep.register("wechat.media", media.fetch_wanted)
     jobs.register(

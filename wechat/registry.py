@@ -57,7 +57,12 @@ OutcomeHandler = Callable[["OutboundMessage"], None]
 
 # What messages of a purpose are called on the outbox pages ("service.reply").
 purpose_labels: dict[str, Text] = {}
+ManyGuard = Callable[["list[OutboundMessage]"], "dict[int, Veto]"]
+SentHandler = Callable[["list[OutboundMessage]"], None]
+
 _handlers: list[tuple[str, Handler]] = []
+_many_guards: dict[SendGuard, ManyGuard] = {}
+_sent: dict[str, SentHandler] = {}
 _guards: list[SendGuard] = []
 _outcomes: list[tuple[str, OutcomeHandler]] = []
 
@@ -99,6 +104,61 @@ def veto_for(message: OutboundMessage) -> Veto | None:
         if veto is not None:
             return veto
     return None
+
+
+def for_many(guard: SendGuard) -> Callable[[ManyGuard], ManyGuard]:
+    """Register how `guard` judges many messages of one app at once, to the same end.
+
+    It returns the vetoes by message id.
+    """
+
+    def register(many: ManyGuard) -> ManyGuard:
+        _many_guards[guard] = many
+        return many
+
+    return register
+
+
+def vetoes_for(messages: list[OutboundMessage]) -> dict[int, Veto]:
+    """The first veto of each vetoed message, by its id; all of one app."""
+    found: dict[int, Veto] = {}
+    for guard in _guards:
+        left = [each for each in messages if each.pk not in found]
+        many = _many_guards.get(guard)
+        if many is not None and left:
+            found.update(many(left))
+            continue
+        for message in left:
+            veto = guard(message)
+            if veto is not None:
+                found[message.pk] = veto
+    return found
+
+
+def on_sent(purpose: str) -> Callable[[SentHandler], SentHandler]:
+    """Register who hears at once of many messages that were sent.
+
+    Instead of the purpose's `on_outcome` handlers for each; runs in the transaction that
+    records them.
+    """
+
+    def register(handler: SentHandler) -> SentHandler:
+        _sent[purpose] = handler
+        return handler
+
+    return register
+
+
+def tell_sent(messages: list[OutboundMessage]) -> None:
+    by_purpose: dict[str, list[OutboundMessage]] = {}
+    for message in messages:
+        by_purpose.setdefault(message.purpose, []).append(message)
+    for purpose, found in by_purpose.items():
+        if purpose in _sent:
+            _sent[purpose](found)
+            continue
+        for message in found:
+            tell_outcome(message)
 
 
 def on_outcome(purpose: str) -> Callable[[OutcomeHandler], OutcomeHandler]:

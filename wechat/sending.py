@@ -83,18 +83,10 @@ def claim(lane: str) -> OutboundMessage | None:
     if is_stopped():
         return None
     now = timezone.now()
-    earlier = OutboundMessage.objects.filter(
-        app=OuterRef("app"),
-        recipient=OuterRef("recipient"),
-        pk__lt=OuterRef("pk"),
-        state__in=[State.PLANNED, State.CLAIMED, State.SENDING],
-        # What is sent to many never holds up an answer.
-        lane=OutboundMessage.Lane.REALTIME,
-    )
     with transaction.atomic():
         message = (
             OutboundMessage.objects.due(now)
-            .filter(free_apps(now), running_runs(), ~Exists(earlier), lane=lane)
+            .filter(free_apps(now), running_runs(), ~earlier_answers(), lane=lane)
             .select_related("app__account")
             .select_for_update(skip_locked=True, no_key=True, of=("self",))
             .order_by("next_at", "id")
@@ -109,6 +101,22 @@ def claim(lane: str) -> OutboundMessage | None:
         message.save(update_fields=["state", "owner", "generation", "lease_until"])
     crash_point("K3")
     return message
+
+
+def earlier_answers() -> Exists:
+    """Whether something is to be said to the person first, in the realtime lane.
+
+    What is sent to many never holds up an answer.
+    """
+    return Exists(
+        OutboundMessage.objects.filter(
+            app=OuterRef("app"),
+            recipient=OuterRef("recipient"),
+            pk__lt=OuterRef("pk"),
+            state__in=[State.PLANNED, State.CLAIMED, State.SENDING],
+            lane=OutboundMessage.Lane.REALTIME,
+        )
+    )
 
 
 def send(message: OutboundMessage) -> None:

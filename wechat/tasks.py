@@ -8,6 +8,7 @@ from celery import shared_task
 
 from core import doorbell
 from wechat import (
+    bulk,
     directory,
     evidence,
     mass,
@@ -42,7 +43,7 @@ def drain_outbox() -> None:
 @shared_task
 def drain_bulk() -> None:
     """Send what is due in the bulk lane."""
-    sending.drain("bulk")
+    bulk.drain()
 
 
 @shared_task

@@ -159,6 +159,74 @@ def reserve(message: OutboundMessage, now: datetime | None = None) -> bool:
     return False
 
 
+RESERVE_MANY = """
+UPDATE wechat_replywindow taken SET reserved = taken.reserved + 1
+FROM (
+    SELECT DISTINCT ON (recipient) id FROM wechat_replywindow
+    WHERE app_id = %s AND recipient = ANY(%s) AND closes_at > %s
+      AND allowed > reserved + used
+    ORDER BY recipient, closes_at
+) first
+WHERE taken.id = first.id AND taken.allowed > taken.reserved + taken.used
+RETURNING taken.recipient, taken.trigger, taken.opened_at
+"""
+USE_MANY = """
+UPDATE wechat_replywindow taken SET reserved = taken.reserved - 1, used = taken.used + 1
+FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
+    AS given (recipient, trigger, opened_at)
+WHERE taken.app_id = %s AND taken.recipient = given.recipient
+  AND taken.trigger = given.trigger AND taken.opened_at = given.opened_at
+  AND taken.reserved > 0
+"""
+
+
+def reserve_many(app: App, messages: list[OutboundMessage]) -> None:
+    """As `reserve` for many messages of one app, in one statement for most.
+
+    A message without a window afterwards got no place.
+    """
+    first: dict[str, OutboundMessage] = {}
+    again = []
+    for message in messages:
+        if message.recipient in first:
+            again.append(message)
+        else:
+            first[message.recipient] = message
+    at = clock.platform_time(app.account)
+    with connection.cursor() as cursor:
+        cursor.execute(RESERVE_MANY, [app.pk, list(first), at])
+        for recipient, trigger, opened_at in cursor.fetchall():
+            message = first[recipient]
+            message.window, message.window_opened_at = trigger, opened_at
+    # Of somebody's other messages, and where another sender was faster.
+    again += [message for message in first.values() if not message.window]
+    for message in again:
+        reserve(message)
+
+
+def use_many(app: App, messages: list[OutboundMessage]) -> None:
+    """As `settle` with `is_used` for many messages to different people."""
+    seen: set[tuple[str, str]] = set()
+    together = []
+    for message in messages:
+        key = (message.recipient, message.window)
+        if key in seen or message.window_opened_at is None:
+            settle(message, is_used=True)
+        else:
+            seen.add(key)
+            together.append(message)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            USE_MANY,
+            [
+                [message.recipient for message in together],
+                [message.window for message in together],
+                [message.window_opened_at for message in together],
+                app.pk,
+            ],
+        )
+
+
 def settle(message: OutboundMessage, *, is_used: bool) -> None:
     """Turn the reservation of `message` into used, or give it back.
 

@@ -19,7 +19,7 @@ from staff.models import OrgUnit, Staff
 from tests.conftest import build_staff
 from tests.wechat.outbound.conftest import build_app
 from tests.wechat.outbound.phone import Sandbox
-from wechat import mass, reaping, sending, windows
+from wechat import bulk, mass, reaping, windows
 from wechat.models import App
 
 _numbers = itertools.count(1)
@@ -88,8 +88,15 @@ class World:
 
     def touch(self, text: str = "", *, channel: str = "mass", **fields: Any) -> Touch:
         """A touch to all members, approved by somebody else."""
+        touch = self.touch_draft(text, channel=channel, **fields)
+        approving.ask(touch, actor=self.boss)
+        return approving.decide(touch, actor=self.approver, is_yes=True)
+
+    def touch_draft(
+        self, text: str = "", *, channel: str = "mass", **fields: Any
+    ) -> Touch:
         text = text or f"春茶上市 {next(_numbers)}"
-        touch = Touch.objects.create(
+        return Touch.objects.create(
             campaign=self.phase.campaign,
             phase=self.phase,
             name=text,
@@ -99,8 +106,6 @@ class World:
             created_by=self.boss,
             **fields,
         )
-        approving.ask(touch, actor=self.boss)
-        return approving.decide(touch, actor=self.approver, is_yes=True)
 
     def at(self, touch: Touch, moment: datetime) -> None:
         """As if it had been approved for that time, past or not."""
@@ -159,7 +164,7 @@ def turn(times: int = 1) -> None:
         feeding.drain(5)
         reaping.sweep()
         mass.drain(5)
-        sending.drain("bulk", 10)
+        bulk.drain(10)
 
 
 def until_done(touch: Touch, turns: int = 20) -> Touch:
