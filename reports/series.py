@@ -53,6 +53,11 @@ class Reading:
         change = self.this_week / self.same_days_before - 1
         return round(change * 100)
 
+    @property
+    def fall_percent(self) -> int:
+        """The change without its sign, for beside an arrow down."""
+        return abs(self.change_percent or 0)
+
 
 def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
