@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -116,10 +117,11 @@ class RecapOut(serializers.Serializer[Any]):
     learnings = serializers.CharField(allow_blank=True)
     definitions = serializers.SerializerMethodField()
 
-    def get_definitions(self, recap: Recap) -> list[DefinitionOut]:
+    @extend_schema_field(DefinitionOut(many=True))
+    def get_definitions(self, recap: Recap) -> Any:
         metrics = all_metrics()
         told = [metrics[code] for code in KEYS.values()]
-        return DefinitionOut(told, many=True).data  # type: ignore[return-value]
+        return DefinitionOut(told, many=True).data
 
 
 class RecapQuery(StrictSerializer):
