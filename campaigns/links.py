@@ -81,7 +81,7 @@ def is_trackable(url: str) -> bool:
 
 
 def addresses(touch: Touch, recipient: Recipient | None = None) -> dict[str, str]:
-    """Target → our address, for `content.rendering.payload_for(links=…)`.
+    """Target → our address, for `content.rendering.payload_for(tracked=…)`.
 
     With a `recipient` each click of it is that person's; without, only the touch's.
     """
