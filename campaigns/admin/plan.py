@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from campaigns.models import Campaign, Task
 from campaigns.pages import board, changes, creating
@@ -26,7 +27,7 @@ class CampaignAdmin(ScopedAdmin):
         "state_shown",
         "live_shown",
         "progress",
-        "owner",
+        "owner_shown",
         "org_unit",
         "template",
     )
@@ -61,6 +62,12 @@ class CampaignAdmin(ScopedAdmin):
     @admin.display(description=_("live date (T0)"), ordering="live_date")
     def live_shown(self, campaign: Campaign) -> SafeString:
         return format_html('<span class="pd-num">{}</span>', day(campaign.live_date))
+
+    @admin.display(
+        description=pgettext_lazy("of a campaign", "owner"), ordering="owner"
+    )
+    def owner_shown(self, campaign: Campaign) -> str:
+        return str(campaign.owner)
 
     @admin.display(description=_("tasks"))
     def progress(self, campaign: Any) -> SafeString:

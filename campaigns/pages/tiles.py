@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from campaigns import chores
+from campaigns import approving, chores
 from campaigns.models import Touch
 from campaigns.pages import access, changes, creating
 from campaigns.templatetags.campaigns import day
@@ -59,6 +59,8 @@ def touches(request: HttpRequest) -> list[TileLine]:
         .select_related("campaign")
         .order_by("scheduled_at", "id")[:SHOWN_TASKS]
     )
+    # Nobody approves what they planned or asked for.
+    mine = {each.pk for each in approving.waiting_for(staff)}
     return [
         (
             f"{states[State(each.state)]}: {each.name} · {each.campaign.name}",
@@ -67,6 +69,7 @@ def touches(request: HttpRequest) -> list[TileLine]:
             tones[State(each.state)],
         )
         for each in rows
+        if each.state != State.IN_REVIEW or each.pk in mine
     ]
 
 

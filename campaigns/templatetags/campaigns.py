@@ -39,12 +39,12 @@ TASK_TONES = {
     Task.State.SKIPPED: "done",
 }
 RECIPIENT_TONES = {
-    Recipient.State.WAITING: "idle",
+    Recipient.State.WAITING: "part",
     Recipient.State.SENT: "good",
     Recipient.State.ACCEPTED: "good",
     Recipient.State.FAILED: "bad",
     Recipient.State.UNKNOWN: "unknown",
-    Recipient.State.EXCLUDED: "done",
+    Recipient.State.EXCLUDED: "idle",
 }
 TONES: dict[type, dict[Any, str]] = {
     Campaign: CAMPAIGN_TONES,
