@@ -26,6 +26,9 @@ class VersionOut(serializers.ModelSerializer[Version]):
     approved_by = serializers.CharField(
         source="approved_by.username", read_only=True, allow_null=True
     )
+    source_url = serializers.CharField(
+        read_only=True, help_text="Behind “Read more”; empty when there is none."
+    )
 
     class Meta:
         model = Version
@@ -51,6 +54,10 @@ class SlotOut(serializers.ModelSerializer[Slot]):
 
 class ItemOut(serializers.ModelSerializer[Item]):
     owner = serializers.CharField(source="owner.username", read_only=True)
+    source_type = serializers.CharField(
+        read_only=True,
+        help_text="Where the material comes from, as a word; empty when not stated.",
+    )
 
     class Meta:
         model = Item

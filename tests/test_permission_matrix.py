@@ -75,6 +75,7 @@ MODELS = {
     "campaign_id": "campaigns.Campaign",
     "task_id": "campaigns.Task",
     "gate_item_id": "campaigns.GateItem",
+    "items": "content.Item",
     "slot_id": "content.Slot",
     "picture_id": "content.Picture",
 }
