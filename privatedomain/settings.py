@@ -56,6 +56,8 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 
 INSECURE_SECRET_KEY = "insecure-only-for-building-and-checking"  # noqa: S105
 SECRET_KEY = env("SECRET_KEY") or INSECURE_SECRET_KEY
+# Former keys, comma separated: links in messages already sent stay valid.
+SECRET_KEY_FALLBACKS = [key for key in env("SECRET_KEY_FALLBACKS").split(",") if key]
 # Fernet keys, comma separated: the first encrypts, all decrypt (core.encryption).
 FIELD_KEYS = [key for key in env("FIELD_KEYS").split(",") if key]
 # Key of the blind indexes (phone look-up).

@@ -57,6 +57,15 @@ class ReactionsOut(serializers.Serializer[Any]):
 assert set(KINDS) == set(ReactionsOut._declared_fields)
 
 
+class PlatformOut(serializers.Serializer[Any]):
+    """The platform's own report on the mass calls; it names nobody."""
+
+    calls = serializers.IntegerField()
+    told = serializers.IntegerField(help_text="Calls it has reported on.")
+    delivered = serializers.IntegerField()
+    not_delivered = serializers.IntegerField()
+
+
 class CountsOut(serializers.Serializer[Any]):
     """planned = waiting + sent + accepted + failed + unknown + excluded."""
 
@@ -71,6 +80,7 @@ class CountsOut(serializers.Serializer[Any]):
         child=serializers.DictField(child=serializers.IntegerField()),
         help_text="State → reason → people.",
     )
+    platform = PlatformOut()
     clicks = ClicksOut()
     responses = ReactionsOut()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.functional import Promise
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from campaigns import reasons
 from campaigns.models import Recap, Touch
 from reports.metrics import Metric, all_metrics
+from wechat.reasons import explain
 
 # Below it a rate says nothing (domain rule of the key figures).
 SMALLEST_SAMPLE = 30
@@ -39,20 +40,6 @@ GRAINS = {
     "touch": gettext_lazy("per touch: openings, not people"),
     "none": gettext_lazy("no links"),
 }
-# What people ask for and no platform tells.
-UNTOLD = (
-    (
-        gettext_lazy("Delivered"),
-        gettext_lazy(
-            "Not told by the platform: of a mass send only counts come back, of a "
-            "customer-service message only that it was taken."
-        ),
-    ),
-    (
-        gettext_lazy("Opened or read"),
-        gettext_lazy("Not told by the platform for messages to single people."),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,7 @@ class Tables:
     failed: list[ReasonLine]
     links: list[LinkLine]
     equation: str
-    untold: list[tuple[Any, Any]] = field(default_factory=lambda: list(UNTOLD))
+    untold: list[tuple[str, str]]
 
 
 def of(recap: Recap) -> Tables:
@@ -118,7 +105,27 @@ def of(recap: Recap) -> Tables:
         failed=_reason_lines(total, "failed"),
         links=[line for row in touches for line in _link_lines(row)],
         equation=equation(total),
+        untold=[
+            (_("Delivered"), _delivered(total["platform"])),
+            (
+                _("Opened or read"),
+                _("Not told by the platform for messages to single people."),
+            ),
+        ],
     )
+
+
+def _delivered(platform: dict[str, int]) -> str:
+    """What people ask for and the platform tells only of whole mass calls."""
+    if not platform["told"]:
+        return _(
+            "Not told by the platform: of a mass send only counts come back, of a "
+            "customer-service message only that it was taken."
+        )
+    return _(
+        "By the platform's report on %(told)s of %(calls)s mass calls: %(delivered)s "
+        "delivered, %(not_delivered)s not. Who they are it does not tell."
+    ) % {name: f"{count:,}" for name, count in platform.items()}
 
 
 def figures(counts: dict[str, Any]) -> list[Figure]:
@@ -197,12 +204,19 @@ def equation(counts: dict[str, Any]) -> str:
 
 def _reason_lines(counts: dict[str, Any], state: str) -> list[ReasonLine]:
     found = counts["reasons"].get(state, {})
-    explain: Callable[[str], Any] = reasons.label
     return [
-        ReasonLine(state, code, explain(code), reasons.advice(code), people)
+        ReasonLine(state, code, *_explained(code), people)
         for code, people in sorted(found.items(), key=lambda item: (-item[1], item[0]))
         if people
     ]
+
+
+def _explained(code: str) -> tuple[Any, Any]:
+    """Label and advice: of an exclusion, or of what the platform answered."""
+    if code in reasons.REASONS:
+        return reasons.label(code), reasons.advice(code)
+    words, advice = explain(code, is_wecom=False)
+    return words or code, advice
 
 
 def _touch_line(row: dict[str, Any]) -> TouchLine:

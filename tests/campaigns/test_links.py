@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -153,6 +154,14 @@ def test_forged_unknown_and_broken_tokens_find_nothing_in_chinese(side: Side) ->
         if broken == stranger:
             assert "链接" in answer.content.decode()
     assert not LinkClick.objects.exists()
+
+
+def test_links_sent_under_a_former_key_stay_valid(side: Side, settings: Any) -> None:
+    address = links.addresses(side.touch())[SHOP]
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "x" * 60
+    assert opened(address).status_code == 404
+    settings.SECRET_KEY_FALLBACKS = [former]
+    assert opened(address)["Location"] == SHOP
 
 
 def test_only_get_and_head_are_taken(side: Side) -> None:

@@ -25,6 +25,7 @@ from reports import figures, recaps
 from staff import tokens
 from tests.campaigns.returning import SHOP, STORY, Side, build_side
 from tests.conftest import build_staff
+from wechat.models import OutboundBatch, OutboundRun
 
 pytestmark = pytest.mark.django_db
 _keys = count(1)
@@ -56,7 +57,9 @@ def spoken(side: Side) -> Side:
     for member, state in zip(
         people, ("sent",) * 2 + ("failed", "unknown"), strict=False
     ):
-        side.contact(single, member, state, contacted_at=timezone.now() - 2 * HOUR)
+        reason = "errcode_45015" if state == "failed" else ""
+        at = timezone.now() - 2 * HOUR
+        side.contact(single, member, state, contacted_at=at, reason=reason)
     side.contact(single, people[4], "excluded", reason="opted_out")
     for member in people[:4]:
         side.contact(mass, member, "accepted", contacted_at=timezone.now() - HOUR)
@@ -77,6 +80,23 @@ def spoken(side: Side) -> Side:
         (of_mass[STORY], None, now),
     ):
         LinkClick.objects.create(link=link, recipient=recipient, at=at)
+    run = OutboundRun.objects.create(
+        app=side.account.apps.get(),
+        purpose="campaigns.touch",
+        reference=str(mass.pk),
+        created_by=side.owner,
+    )
+    for number, told in ((1, (3, 1)), (2, (None, None))):
+        OutboundBatch.objects.create(
+            app=run.app,
+            run=run,
+            number=number,
+            size=4,
+            openids_sha256="-",
+            clientmsgid=f"recap-{mass.pk}-{number}",
+            sent_count=told[0],
+            error_count=told[1],
+        )
     answer(side, people[0], "message.text", text="在吗")
     answer(side, people[0], "message.text", text="还有吗")
     answer(side, people[0], "conversation.opened")
@@ -109,7 +129,16 @@ def test_the_figures_are_what_a_hand_counts(spoken: Side) -> None:
     assert (total["sent"], total["accepted"]) == (2, 4)
     assert (total["failed"], total["unknown"], total["excluded"]) == (1, 1, 3)
     assert total["waiting"] == 0
-    assert total["reasons"] == {"excluded": {"opted_out": 2, "month_quota": 1}}
+    assert total["reasons"] == {
+        "excluded": {"opted_out": 2, "month_quota": 1},
+        "failed": {"errcode_45015": 1},
+    }
+    assert total["platform"] == {
+        "calls": 2,
+        "told": 1,
+        "delivered": 3,
+        "not_delivered": 1,
+    }
     assert total["clicks"] == {"grain": "touch", "openings": 6, "named": 3, "people": 2}
     assert total["responses"] == {
         "reply": {"count": 2, "people": 1},
@@ -136,7 +165,7 @@ def test_counting_costs_the_same_however_many_touches(spoken: Side) -> None:
         spoken.touch()
     with CaptureQueriesContext(connection) as queries:
         figures.of(spoken.campaign)
-    assert len(queries) == 7, [q["sql"][:90] for q in queries]
+    assert len(queries) == 8, [q["sql"][:90] for q in queries]
 
 
 def test_the_page_tells_each_figure_its_definition_and_what_no_platform_tells(
@@ -151,10 +180,11 @@ def test_the_page_tells_each_figure_its_definition_and_what_no_platform_tells(
     text = page.content.decode()
     assert page.status_code == 200
     assert "11 = 6 + 1 + 1 + 3 + 0" in text
-    for words in ("平台不提供", "样本不足", "数据截至"):
+    for words in ("平台不提供", "样本不足", "数据截至", "送达 3，未送达 1"):
         assert words in text, words
     rows = reverse("admin:reports_rows", args=[spoken.campaign.pk, "excluded"])
     assert f"{rows}?reason=opted_out" in text
+    assert "回复窗口已关闭" in text  # what the platform's code means
     assert reverse("admin:reports_metric", args=["T07"]) in text
     assert page.context["tables"].touches[1].figures[7].value is None
     with CaptureQueriesContext(connection) as queries:
