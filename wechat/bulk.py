@@ -324,7 +324,7 @@ def _record(chunk: Chunk) -> None:
             for message, attempt, verdict in mine
         )
         messages = [message for message, _attempt, _verdict in mine]
-        windows.use_many(chunk.app, messages)
+        windows.settle_many(chunk.app, messages, is_used=True)
         for message in messages:
             message.state, message.finished_at = State.SENT, now
         _use_quota(chunk, messages)
@@ -344,13 +344,15 @@ def _use_quota(chunk: Chunk, messages: list[OutboundMessage]) -> None:
 
 def _return(chunk: Chunk) -> None:
     """Who did not get a turn waits again, and gives back what was taken for them."""
-    for message in chunk.waiting:
-        with transaction.atomic():
-            windows.settle(message, is_used=False)
-            limits.settle_send(message, is_used=False)
-            message.window, message.window_opened_at, message.quota_period = (
-                "",
-                None,
-                "",
-            )
-            put_back(message, Verdict(State.PLANNED, code="", retry_seconds=0))
+    if not chunk.waiting:
+        return
+    kind = limits.SEND_QUOTAS[OutboundMessage.Channel.MP_CUSTOM]
+    with transaction.atomic():
+        windows.settle_many(chunk.app, chunk.waiting, is_used=False)
+        period = chunk.waiting[0].quota_period
+        limits.settle(chunk.app, kind, period, is_used=False, count=len(chunk.waiting))
+        OutboundMessage.objects.filter(
+            pk__in=[message.pk for message in chunk.waiting],
+            state=State.CLAIMED,
+            owner=identity(),
+        ).update(state=State.PLANNED, owner="", lease_until=None)

@@ -170,8 +170,9 @@ FROM (
 WHERE taken.id = first.id AND taken.allowed > taken.reserved + taken.used
 RETURNING taken.recipient, taken.trigger, taken.opened_at
 """
-USE_MANY = """
-UPDATE wechat_replywindow taken SET reserved = taken.reserved - 1, used = taken.used + 1
+SETTLE_MANY = """
+UPDATE wechat_replywindow taken
+SET reserved = taken.reserved - 1, used = taken.used + %s
 FROM unnest(%s::text[], %s::text[], %s::timestamptz[])
     AS given (recipient, trigger, opened_at)
 WHERE taken.app_id = %s AND taken.recipient = given.recipient
@@ -204,21 +205,22 @@ def reserve_many(app: App, messages: list[OutboundMessage]) -> None:
         reserve(message)
 
 
-def use_many(app: App, messages: list[OutboundMessage]) -> None:
-    """As `settle` with `is_used` for many messages to different people."""
+def settle_many(app: App, messages: list[OutboundMessage], *, is_used: bool) -> None:
+    """As `settle` for many messages of one app, in one statement for most."""
     seen: set[tuple[str, str]] = set()
     together = []
     for message in messages:
         key = (message.recipient, message.window)
         if key in seen or message.window_opened_at is None:
-            settle(message, is_used=True)
+            settle(message, is_used=is_used)
         else:
             seen.add(key)
             together.append(message)
     with connection.cursor() as cursor:
         cursor.execute(
-            USE_MANY,
+            SETTLE_MANY,
             [
+                int(is_used),
                 [message.recipient for message in together],
                 [message.window for message in together],
                 [message.window_opened_at for message in together],
