@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from campaigns import approving, pace, reasons, snapshots
 from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Touch
+from content import slots
 from core import audit, doorbell
 from core.errors import AppError
 from core.models import AuditEntry
@@ -289,6 +290,9 @@ def finish(row: Touch) -> None:
     row.state, row.finished_at = State.DONE, timezone.now()
     row.save(update_fields=["state", "finished_at"])
     _record(row, "done", actor=None, before=State.SENDING)
+    if row.version is not None:
+        began = row.started_at or row.finished_at
+        slots.went_out(row.version, row.account, began, actor=_writer())
 
 
 def reopen(touch_id: int) -> None:

@@ -22,6 +22,8 @@ from wechat.models import Account
 
 # A person who plans for "now" has just spent a moment with the form.
 GRACE = timedelta(minutes=2)
+# What goes out so much earlier or later than planned is still what was planned.
+SAME_PLACE = timedelta(hours=12)
 FARTHEST = timedelta(days=366 * 2)
 DEAD = (Version.State.RETURNED, Version.State.WITHDRAWN)
 
@@ -138,6 +140,30 @@ def publish(slot: Slot, *, actor: Staff) -> Slot:
     states.refresh(item)
     _record("content.slot.published", found, actor, after=_place(found))
     return found
+
+
+@transaction.atomic
+def went_out(version: Version, account: Account, at: datetime, *, actor: Staff) -> Slot:
+    """Note that an app above sent a version: in the slot planned for that time of the
+    day, else in one of its own. Safe to repeat for the same `at`."""
+    item = states.locked(version.item_id)
+    rows = Slot.objects.filter(version=version, account=account)
+    known = rows.published().filter(publish_at=at).first()
+    if known is not None:
+        return known
+    near = rows.planned().between(at - SAME_PLACE, at + SAME_PLACE)
+    slot = near.order_by("publish_at").first()
+    slot = slot or Slot(version=version, account=account, created_by=actor)
+    slot.state, slot.publish_at, slot.ended_at = (
+        Slot.State.PUBLISHED,
+        at,
+        timezone.now(),
+    )
+    slot.changed_at = slot.ended_at
+    slot.save()
+    states.refresh(item)
+    _record("content.slot.published", slot, actor, after=_place(slot))
+    return slot
 
 
 def advice(account: Account, publish_at: datetime) -> list[str]:

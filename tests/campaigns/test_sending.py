@@ -62,6 +62,8 @@ def test_a_mass_touch_reaches_everybody_once_in_batches(world: World) -> None:
     assert until_done(touch).state == "done"
     assert world.received(touch) == [1] * 7
     assert states(touch) == {("accepted", "")}
+    # What went out stands in the calendar.
+    assert [each.state for each in touch.version.slots.all()] == ["published"]
     # Nobody is left alone: 3, 2, 2 rather than 3, 3, 1.
     sizes = OutboundBatch.objects.order_by("number").values_list("size", flat=True)
     assert list(sizes) == [3, 2, 2]

@@ -272,3 +272,16 @@ def test_the_calendar_of_a_new_copy_says_how_to_begin(writer, newsroom):
     shown = writer.get(reverse("admin:calendar")).content.decode()
     assert "还没有可排的内容" in shown
     assert reverse("admin:content_item_add") in shown
+
+
+def test_what_a_campaign_sent_stands_as_published_in_its_slot(newsroom, slot):
+    at = slot.publish_at + timedelta(minutes=7)
+    for _again in range(2):
+        slots.went_out(slot.version, slot.account, at, actor=newsroom.manager)
+    slot.refresh_from_db()
+    assert (slot.state, slot.publish_at) == ("published", at)
+    slots.went_out(slot.version, newsroom.second, at, actor=newsroom.manager)
+    published = Slot.objects.filter(state="published").values_list("account", flat=True)
+    assert set(published) == {newsroom.account.pk, newsroom.second.pk}
+    assert Slot.objects.count() == 2
+    assert Item.objects.get().state == "published"
