@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from campaigns.models.plan import Campaign, Phase
 from content.models import Version
@@ -48,7 +49,7 @@ class Touch(models.Model):
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
         IN_REVIEW = "in_review", _("In review")
-        APPROVED = "approved", _("Approved")
+        APPROVED = "approved", pgettext_lazy("a touch", "Approved")
         SENDING = "sending", _("Sending")
         PAUSED = "paused", _("Paused")
         HELD = "held", _("Held")

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from campaigns import approving, sending, touches
@@ -55,7 +55,7 @@ ACTS = (
     ),
     Act(
         "approve",
-        gettext_lazy("Approve"),
+        pgettext_lazy("a touch", "Approve"),
         access.APPROVE_TOUCH,
         (State.IN_REVIEW,),
         lambda touch, actor, reason: approving.decide(
@@ -67,7 +67,7 @@ ACTS = (
     ),
     Act(
         "refuse",
-        gettext_lazy("Refuse"),
+        pgettext_lazy("a touch", "Refuse"),
         access.APPROVE_TOUCH,
         (State.IN_REVIEW,),
         lambda touch, actor, reason: approving.decide(

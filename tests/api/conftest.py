@@ -20,7 +20,6 @@ from crm.models import Event, Identity, Member
 from service.models import Conversation, Message, Queue
 from staff import tokens
 from staff.models import OrgUnit, Staff
-from tests.conftest import build_staff
 from wechat.models import Account, App, InboundEvent, OutboundMessage, ReplyWindow
 
 NOON = datetime(2026, 11, 1, 4, tzinfo=UTC)
@@ -128,15 +127,7 @@ class Side:
         self, *, people: int = 0, opted_out: int = 0, state: str = "sending"
     ) -> Touch:
         """A touch of a campaign of ours with its people fixed, in the state given."""
-        owner = build_staff("ops_manager", org_unit=self.unit)
-        campaign = Campaign.objects.create(
-            org_unit=self.unit,
-            name="双11 大促",
-            owner=owner,
-            created_by=owner,
-            live_date=timezone.localdate(),
-            state="running",
-        )
+        campaign = self.campaign()
         for number in range(people):
             gone = timezone.now() if number < opted_out else None
             self.member(f"会员{number}", opted_out_at=gone)
@@ -149,7 +140,7 @@ class Side:
             channel="mass",
             account=self.account,
             version=self.item().versions.get(),
-            created_by=owner,
+            created_by=campaign.owner,
         )
         snapshots.take(touch)
         for each in ("in_review", "approved", "sending", "paused"):

@@ -55,7 +55,7 @@ def fill(side, person):
         side.inbound(state=state)
         side.outbound(person)
         side.item()
-        side.campaign()
+        side.touch(people=2)
         member = side.member()
         side.event(member)
         conversation = side.conversation(member)

@@ -17,7 +17,7 @@ def client(api, brand):
 def test_campaigns_and_their_touches_come_with_counts(client, brand):
     touch = brand.touch(people=3, opted_out=1)
     campaign = client.get(f"{ROOT}campaigns").json()["results"][0]
-    assert (campaign["name"], campaign["state"]) == ("双11 大促", "running")
+    assert campaign["live_date"]
     assert client.get(f"{ROOT}campaigns/{campaign['id']}").json() == campaign
 
     told = client.get(f"{ROOT}campaigns/{campaign['id']}/touches").json()["results"]
