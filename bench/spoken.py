@@ -29,7 +29,10 @@ FAULTS = (
     *("accept_then_timeout", "accept_then_cut", "accept_then_timeout", "cut"),
     *("http_502", "busy", "rate", "token_expired"),
 )
-PATHS = ("message/mass/send", "message/custom/send", "message/mass/get")
+PATHS = (
+    *("message/mass/send", "message/mass/send", "message/custom/send"),
+    "message/mass/get",
+)
 STANDSTILL_SECONDS = 240
 ENVIRONMENT = {"MASS_REPLAY_SECONDS": "2", "WORKER_CONCURRENCY": "2"}
 LIMITS = {
@@ -48,9 +51,12 @@ class SpokenChaos(Chaos):
         self.second_beat: subprocess.Popen[bytes] | None = None
 
     def _do_something(self) -> None:
-        if self.dice.random() < 0.3:
+        roll = self.dice.random()
+        if roll < 0.3:
+            self._fault_platform()
+        elif roll < 0.5:
             self._change_a_touch()
-        elif self.dice.random() < 0.1:
+        elif roll < 0.55:
             self._toggle_second_beat()
         else:
             super()._do_something()
