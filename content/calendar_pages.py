@@ -29,7 +29,7 @@ from django.views.decorators.http import (
 
 from content import items, markup, pictures, slots, timetable
 from content.item_forms import PlanForm
-from content.item_pages import accounts_for, plannable, staff_of
+from content.item_pages import accounts_for, plannable, staff_of, words_of
 from content.models import Item, Picture, Slot
 from content.timetable import COLOURS
 from content.wording import look_of
@@ -307,7 +307,7 @@ def _read_time(text: str) -> datetime | None:
 
 @require_POST
 def cancel(request: HttpRequest, slot_id: int) -> HttpResponse:
-    reason = request.POST.get("reason", "")[:500]
+    reason = words_of(request, "reason")
     return _acted(
         request,
         slot_id,

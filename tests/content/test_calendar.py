@@ -222,6 +222,13 @@ def test_a_move_that_makes_no_sense_snaps_back_with_its_reason(
     assert slot.publish_at == later(2)
 
 
+def test_a_slot_is_given_up_with_its_reason_whatever_bytes_it_holds(writer, slot):
+    answer = writer.post(verb(slot, "cancel"), {"reason": "改期\0"}, headers=JSON)
+    assert answer.json()["state"] == "cancelled"
+    assert AuditEntry.objects.get(action="content.slot.cancelled").reason == "改期"
+    assert Item.objects.get().state == "approved"
+
+
 def test_nothing_goes_out_before_it_is_approved(writer, newsroom):
     slot = slots.schedule(
         newest(newsroom.item()), newsroom.account, later(), actor=newsroom.writer

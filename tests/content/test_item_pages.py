@@ -110,7 +110,7 @@ def test_a_returned_version_shows_the_comment_and_a_change_makes_a_new_one(
     client.force_login(newsroom.manager)
     refused = client.post(page(version.item, "return"), {"comment": " "}, follow=True)
     assert told(refused) == ["请写明需要修改什么。"]
-    client.post(page(version.item, "return"), {"comment": "去掉“最低价”"})
+    client.post(page(version.item, "return"), {"comment": "去掉“最低价”\0"})
 
     client.force_login(newsroom.writer)
     assert "去掉“最低价”" in client.get(page(version.item)).content.decode()
