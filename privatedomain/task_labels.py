@@ -8,6 +8,8 @@ from core.registry import Text
 
 LABELS: dict[str, Text] = {
     "attempt files": _("Remove old evidence of calls"),
+    "campaigns.attribution": _("Credit what people did to campaign messages"),
+    "campaigns.approvals": _("End approvals whose time is over"),
     "celery.backend_cleanup": _("Clear old results"),
     "clear sessions": _("Clear ended sessions"),
     "contacts": _("Read the WeCom contacts"),
@@ -22,6 +24,7 @@ LABELS: dict[str, Text] = {
     "kf accounts": _("Read the accounts of WeChat Customer Service"),
     "kf poll": _("Fetch messages of WeChat Customer Service"),
     "outbox evidence": _("Settle sends whose sender was lost"),
+    "reports.rollups": _("Add up key figures"),
     "service.presence": _("Note absent agents"),
     "tokens": _("Refresh access tokens"),
 }
