@@ -7,7 +7,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from content.models import AnswerRule
+from content.models import AnswerRule, Item, Slot
 from crm.models import Event, Identity, Member, Relation
 from service.models import Conversation, Queue
 from staff.models import OrgUnit, Staff
@@ -44,6 +44,11 @@ def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
     assert AnswerRule.objects.filter(occasion="welcome").count() == 1
     for rule in AnswerRule.objects.all():
         rule.full_clean()
+
+    assert set(Item.objects.values_list("state", flat=True)) >= {
+        *("draft", "in_review", "scheduled", "published"),
+    }
+    assert Slot.objects.planned().count() > 4
 
     assert Member.objects.count() > 150
     assert Relation.objects.exists()
