@@ -10,8 +10,9 @@ class ReportsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
-        from reports import home, pages, rollups, weights  # noqa: F401  rollups: merges
+        from reports import health, home, pages, rollups, weights  # noqa: F401  rollups: merges
 
+        health.register()
         home.register()
         pages.register()
         builtin_data.append(weights.load_builtin)

@@ -12,9 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from campaigns.models import TimelineReader
 from crm import merging, timeline
 from crm.models import Member
-from reports import rollups, series, weights
+from reports import health, rollups, series, weights
 from reports.models import DayFigure, MemberDay, MetricWeight
 from staff.models import OrgUnit
 from tests.campaigns.returning import Side, build_side
@@ -171,6 +172,15 @@ def test_this_week_is_compared_with_the_same_days_of_the_last(side: Side) -> Non
     assert [int(week.value) for week in reading.weeks[-3:]] == [4, 7, 3]
     assert (reading.this_week, reading.same_days_before) == (3, 2)
     assert reading.change_percent == 50
+
+
+def test_figures_that_fall_behind_are_a_fault(side: Side) -> None:
+    assert health.figures_keep_up().ok is None
+    rollups.catch_up()
+    assert health.figures_keep_up().ok is True
+    TimelineReader.objects.update(read_at=timezone.now() - timedelta(minutes=11))
+    behind = health.figures_keep_up()
+    assert (behind.ok, behind.figures["age_seconds"]) == (False, 660)
 
 
 def test_counting_reads_new_lines_only(side: Side) -> None:
