@@ -13,13 +13,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core import jobs, registry, sweep
-from core.registry import HealthCheck, HealthResult, HomeTile, PeriodicTask, Text
+from core.registry import (
+    HealthCheck,
+    HealthResult,
+    HomeTile,
+    PeriodicTask,
+    TileLine,
+)
 from staff.models import Staff
 from wechat import bulk, clock, directory, limits, mass, media, reaping, sending
 from wechat import mass_following as mass_following  # registers its handler
 from wechat import windows as windows  # registers its handlers
-from wechat.holding import free_apps
-from wechat.models import AccessToken, Account, App, OutboundMessage
+from wechat.holding import free_apps, is_held, running_runs
+from wechat.models import (
+    AccessToken,
+    Account,
+    App,
+    OutboundBatch,
+    OutboundMessage,
+)
 from wechat.reasons import explain
 from wechat.resolving import open_requests_for
 
@@ -92,8 +104,10 @@ def register() -> None:
 def outbox_health() -> HealthResult:
     """Age of what could go now, and how many ended "unknown"."""
     now = timezone.now()
-    due = OutboundMessage.objects.due(now).filter(free_apps(now))
-    figures = due.aggregate(waiting=Count("pk"), oldest=Min("next_at"))
+    due = OutboundMessage.objects.due(now).filter(free_apps(now), running_runs())
+    # What goes to many may take its time.
+    at_once = Q(lane=OutboundMessage.Lane.REALTIME)
+    figures = due.aggregate(waiting=Count("pk"), oldest=Min("next_at", filter=at_once))
     unknown = OutboundMessage.objects.filter(state=State.UNKNOWN).count()
     age = (now - figures["oldest"]).total_seconds() if figures["oldest"] else 0.0
     shown = {
@@ -141,12 +155,12 @@ def clock_health() -> HealthResult:
     return HealthResult(True, _("Our clock agrees with the platforms'."))
 
 
-def outbox_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
+def outbox_lines(request: HttpRequest) -> list[TileLine]:
     staff = request.user
     assert isinstance(staff, Staff)
     page = reverse("admin:wechat_outboundmessage_changelist")
     mine = OutboundMessage.objects.visible_to(staff)
-    lines: list[tuple[Text, str, int, str]] = []
+    lines: list[TileLine] = []
     asked = open_requests_for(staff)
     if asked:
         lines.append(
@@ -161,6 +175,13 @@ def outbox_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
     if unknown:
         url = f"{page}?state__exact=unknown"
         lines.append((_("Nobody knows whether they arrived"), url, unknown, "unknown"))
+    batches = OutboundBatch.objects.visible_to(staff)
+    unknown_batches = batches.filter(state=OutboundBatch.State.UNKNOWN).count()
+    if unknown_batches:
+        calls = reverse("admin:wechat_outboundbatch_changelist")
+        url = f"{calls}?state__exact=unknown"
+        words = _("Nobody knows whether mass calls arrived")
+        lines.append((words, url, unknown_batches, "unknown"))
     day = timezone.now() - timedelta(days=1)
     failed = mine.filter(state=State.FAILED, finished_at__gt=day).count()
     if failed:
@@ -169,14 +190,16 @@ def outbox_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
     return lines
 
 
-def held_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
+def held_lines(request: HttpRequest) -> list[TileLine]:
     staff = request.user
     assert isinstance(staff, Staff)
     now = timezone.now()
     held = (
         App.objects.visible_to(staff)
-        .exclude(held_reason="")
-        .filter(Q(held_until=None) | Q(held_until__gt=now))
+        .filter(
+            ~Q(held_reason="") & (Q(held_until=None) | Q(held_until__gt=now))
+            | ~Q(mass_held_reason="") & Q(mass_held_until__gt=now)
+        )
         .select_related("account")
         .annotate(
             waiting=Count(
@@ -184,10 +207,17 @@ def held_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
             )
         )
     )
-    lines: list[tuple[Text, str, int, str]] = []
+    lines: list[TileLine] = []
     for app in held:
-        why, _advice = explain(app.held_reason, is_wecom=app.account.is_wecom)
+        is_whole = is_held(app, now)
+        code = app.held_reason if is_whole else app.mass_held_reason
+        why, _advice = explain(code, is_wecom=app.account.is_wecom)
         url = reverse("admin:wechat_account_change", args=[app.account_id])
+        if not is_whole:
+            text = _("%(account)s, mass sends: %(why)s")
+            words = text % {"account": app.account, "why": why}
+            lines.append((words, url, None, "part"))
+            continue
         waiting: int = app.waiting  # type: ignore[attr-defined]
         lines.append((f"{app.account}: {why}", url, waiting, "bad"))
     return lines
