@@ -13,7 +13,7 @@ INSERT INTO crm_member (controller_id, display_name, is_placeholder_name, remark
 SELECT %(controller)s, '会员' || n, false, '', ARRAY['会员'],
     (ARRAY['prospect', 'new', 'active', 'loyal', 'dormant', 'churned'])[1 + n %% 6],
     '', '',
-    CASE WHEN n %% 10 < 4 THEN encode(sha256((CASE WHEN n %% 100 = 11 THEN n - 1 ELSE n END
+    CASE WHEN n %% 10 < 4 THEN encode(sha256((CASE WHEN n %% 100 = 12 THEN n - 1 ELSE n END
         )::text::bytea), 'hex') ELSE '' END,
     '', n %% 20 <> 7, CASE WHEN n %% 33 = 5 THEN now() - interval '9 days' END,
     now() - interval '200 days' - n * interval '1 second',

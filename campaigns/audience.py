@@ -42,7 +42,7 @@ _BIGGEST_ID = 2**63 - 1
 # people are counted one by one, more (or what takes longer) on a sample.
 EXACT_MEMBERS = 30_000
 EXACT_MILLISECONDS = 1_500
-SAMPLE_MEMBERS = 10_000
+SAMPLE_MEMBERS = 4_000
 SAMPLE_NAMES = 8
 WHOLE_BASE_SHARE = 0.9
 # Reasons under which somebody may not follow the account at all.
@@ -262,19 +262,19 @@ def preview(touch: Touch, staff: Staff) -> Preview:
     rule = parse(touch.audience, account=touch.account)
     members = members_of(rule, touch.account, unit=touch.campaign.org_unit)
     seen = members.filter(pk__in=Member.objects.visible_to(staff).values("pk"))
-    counts = _counted(touch, seen)
-    is_exact = counts is not None
-    if counts is None:
-        counts = _estimated(touch, seen)
+    exact = _counted(touch, seen)
+    found = exact or _estimated(touch, seen)
+    counts = dict(found.people)
     is_whole = is_whole_base(rule, touch.account, counts)
     total, sendable = sum(counts.values()), counts.pop("", 0)
+    names = found.some if staff.has_perm("crm.view_member") else []
     return Preview(
         total=total,
         sendable=sendable,
         excluded=in_order(counts),
-        sample=_some_of(touch, seen) if staff.has_perm("crm.view_member") else [],
+        sample=list(Member.objects.filter(pk__in=names)),
         as_of=timezone.now(),
-        is_exact=is_exact,
+        is_exact=exact is not None,
         is_whole_base=is_whole,
     )
 
@@ -300,8 +300,16 @@ def is_whole_base(rule: Rule, account: Account, counts: dict[str, int]) -> bool:
     return followers > 0 and meant >= followers * WHOLE_BASE_SHARE
 
 
-def _counted(touch: Touch, members: MemberQuerySet) -> dict[str, int] | None:
-    """{reason or "": people}; None when there are many or it would take too long."""
+@dataclass(frozen=True)
+class _Found:
+    """`people` by reason, "" for those who get it; `some` ids of these."""
+
+    people: dict[str, int]
+    some: list[int]
+
+
+def _counted(touch: Touch, members: MemberQuerySet) -> _Found | None:
+    """None when there are many, or it would take too long."""
     if _expected(members) > EXACT_MEMBERS:
         return None
     query = exclusions.of_rule(touch, members, is_few=True)
@@ -319,43 +327,36 @@ def _counted(touch: Touch, members: MemberQuerySet) -> dict[str, int] | None:
 
 def _expected(members: MemberQuerySet) -> int:
     """How many PostgreSQL expects, from its statistics, without looking."""
-    plan = json.loads(members.order_by().values("pk").explain(format="json"))
-    return int(plan[0]["Plan"]["Plan Rows"])
+    told = members.order_by().values("pk").explain(format="json")
+    if not told:  # Django knows that nobody is meant
+        return 0
+    return int(json.loads(told)[0]["Plan"]["Plan Rows"])
 
 
-def _count(cursor: Any, query: exclusions.Query) -> dict[str, int]:
+def _count(cursor: Any, query: exclusions.Query) -> _Found:
     cursor.execute(
-        f"{query.text} SELECT reason, count(*) FROM verdict GROUP BY reason",  # noqa: S608
+        f"""{query.text} SELECT reason, count(*),
+            CASE WHEN reason = '' THEN (array_agg(id))[1:{SAMPLE_NAMES}] END
+        FROM verdict GROUP BY reason""",  # noqa: S608
         query.params,
     )
-    return dict(cursor.fetchall())
+    rows = cursor.fetchall()
+    return _Found(
+        {reason: count for reason, count, _some in rows},
+        [pk for _reason, _count, some in rows for pk in some or []],
+    )
 
 
-def _estimated(touch: Touch, members: MemberQuerySet) -> dict[str, int]:
-    """The counts of a sample of members, scaled to all of them."""
+def _estimated(touch: Touch, members: MemberQuerySet) -> _Found:
+    """The counts of a sample of members, scaled to how many there are."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reltuples FROM pg_class WHERE oid = 'crm_member'::regclass"
         )
         share = min(1.0, SAMPLE_MEMBERS / max(cursor.fetchone()[0], 1.0))
         found = _count(cursor, exclusions.of_sample(touch, members, share * 100))
-    return {reason: round(count / share) for reason, count in found.items()}
-
-
-def _some_of(touch: Touch, members: MemberQuerySet) -> list[Member]:
-    """The first few who would get it; looked for among a few hundred of the newest."""
-    newest = members.filter(
-        identities__account=touch.account,
-        identities__kind=Identity.Kind.OPENID,
-        identities__is_following=True,
-        opted_out_at__isnull=True,
-    ).order_by("-last_seen_at", "-id")[: SAMPLE_NAMES * 10]
-    rows = Member.objects.filter(pk__in=[row.pk for row in newest])
-    query = exclusions.of_rule(touch, rows, is_few=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{query.text} SELECT id FROM verdict WHERE reason = ''",  # noqa: S608
-            query.params,
-        )
-        fit = {pk for (pk,) in cursor.fetchall()}
-    return [row for row in newest if row.pk in fit][:SAMPLE_NAMES]
+    looked_at = sum(found.people.values())
+    is_all = share == 1.0 or not looked_at
+    scale = 1.0 if is_all else _expected(members) / looked_at
+    people = {reason: round(count * scale) for reason, count in found.people.items()}
+    return _Found(people, found.some)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -26,26 +27,29 @@ State = Touch.State
 # Touches that have begun and may still write to somebody.
 RUNNING = (State.SENDING, State.PAUSED, State.HELD)
 
+_NOBODY = "SELECT id, opted_out_at, phone_hash FROM crm_member WHERE false"
+# people(id, opted_out_at, phone_hash, gone, reached_at): whom it is about; `gone` why the
+# record is nobody any more, `reached_at` the address, NULL for who does not follow.
 _ALL = """
 people AS (
-    SELECT id, opted_out_at, phone_hash, '' AS gone FROM ({members}) chosen
-),
-reach AS (
-    SELECT member_id, min(value) AS address FROM crm_identity
-    WHERE account_id = %(account)s AND kind = 'openid' AND is_following
-    GROUP BY member_id
+    SELECT chosen.id, opted_out_at, phone_hash, '' AS gone, reach.address AS reached_at
+    FROM ({members}) chosen
+    LEFT JOIN (
+        SELECT member_id, min(value) AS address FROM crm_identity
+        WHERE account_id = %(account)s AND kind = 'openid' AND is_following
+        GROUP BY member_id
+    ) reach ON reach.member_id = chosen.id
 ),
 """
-# Few of them: every other set is looked up for these people only.
+# Few of them: every other set is looked up for these people only, addresses one by one.
 _FEW = """
-people AS MATERIALIZED (
-    SELECT id, opted_out_at, phone_hash, '' AS gone FROM ({members}) chosen {sample}
-),
-reach AS (
-    SELECT member_id, min(value) AS address FROM crm_identity
-    WHERE account_id = %(account)s AND kind = 'openid' AND is_following
-        AND member_id IN (SELECT id FROM people)
-    GROUP BY member_id
+{p}people AS MATERIALIZED (
+    SELECT chosen.id, opted_out_at, phone_hash, '' AS gone, (
+        SELECT min(value) FROM crm_identity
+        WHERE account_id = %(account)s AND kind = 'openid' AND is_following
+            AND member_id = chosen.id
+    ) AS reached_at
+    FROM ({members}) chosen {only}
 ),
 """
 # Spread over the table, page by page.
@@ -53,27 +57,34 @@ _SAMPLE = "WHERE id IN (SELECT id FROM crm_member TABLESAMPLE SYSTEM (%(percent)
 # Those of the snapshot who still wait, at the address that was fixed.
 _WAITING = """
 people AS MATERIALIZED (
-    SELECT member.id, member.opted_out_at, member.phone_hash, recipient.address,
+    SELECT member.id, member.opted_out_at, member.phone_hash,
         recipient.id AS recipient_id,
         CASE WHEN member.merged_into_id IS NOT NULL THEN 'merged'
-             WHEN member.purged_at IS NOT NULL THEN 'erased' ELSE '' END AS gone
+             WHEN member.purged_at IS NOT NULL THEN 'erased' ELSE '' END AS gone, (
+            SELECT value FROM crm_identity
+            WHERE controller_id = %(controller)s AND kind = 'openid'
+                AND account_id = %(account)s AND value = recipient.address
+                AND member_id = member.id AND is_following
+        ) AS reached_at
     FROM campaigns_recipient recipient
     JOIN crm_member member ON member.id = recipient.member_id
     WHERE recipient.touch_id = %(touch)s AND recipient.state = 'waiting'
         AND (%(chunk)s::bigint[] IS NULL OR recipient.id = ANY(%(chunk)s::bigint[]))
 ),
-reach AS (
-    SELECT identity.member_id, identity.value AS address
-    FROM people
-    JOIN crm_identity identity ON identity.controller_id = %(controller)s
-        AND identity.kind = 'openid' AND identity.account_id = %(account)s
-        AND identity.value = people.address AND identity.member_id = people.id
-    WHERE identity.is_following
-),
 """
-_ONLY_PHONES = "AND phone_hash IN (SELECT phone_hash FROM people)"
-_ONLY_PEOPLE = "AND {}.member_id IN (SELECT id FROM people)"
-_JUDGED = """
+# Arrays, so that the planner looks these few up instead of reading whole tables. Only
+# here: of an array it expects ten, and would join thousands in nested loops.
+_ONLY_PHONES = "AND phone_hash = ANY(ARRAY(SELECT phone_hash FROM people))"
+_ONLY_PEOPLE = "AND {}.member_id = ANY(ARRAY(SELECT id FROM people))"
+# Left out when there is none: a union hides from the planner how many people it counts.
+_AHEAD = """
+    UNION ALL
+    SELECT made.member_id, greatest(touch.scheduled_at, %(now)s),
+        made.touch_id = ANY(%(mass_touches)s)
+    FROM campaigns_recipient made JOIN campaigns_touch touch ON touch.id = made.touch_id
+    WHERE made.touch_id = ANY(%(ahead)s) AND made.state = 'waiting' {only_made}
+"""
+_SETS = """
 suppressed AS MATERIALIZED (
     SELECT held.member_id FROM crm_tagset held
     WHERE held.tag_ids && %(suppressing)s::bigint[] {only_held}
@@ -98,12 +109,7 @@ contact AS (
         made.touch_id = ANY(%(mass_touches)s) AS is_mass
     FROM campaigns_recipient made
     WHERE made.contacted_at >= %(since)s AND made.touch_id <> %(touch)s
-        AND made.state IN ('sent', 'accepted', 'unknown') {only_made}
-    UNION ALL
-    SELECT made.member_id, greatest(touch.scheduled_at, %(now)s),
-        made.touch_id = ANY(%(mass_touches)s)
-    FROM campaigns_recipient made JOIN campaigns_touch touch ON touch.id = made.touch_id
-    WHERE made.touch_id = ANY(%(ahead)s) AND made.state = 'waiting' {only_made}
+        AND made.state IN ('sent', 'accepted', 'unknown') {only_made} {ahead}
 ),
 counted AS (
     SELECT member_id,
@@ -127,14 +133,17 @@ open_window AS MATERIALIZED (
     WHERE %(needs_window)s AND app_id = ANY(%(apps)s)
         AND closes_at > %(window_at)s AND allowed > reserved + used
 ),
-judged AS (
-    SELECT people.*, coalesce(reach.address, '') AS reached_at,
+"""
+# {p}: "" for everybody, "twin_" for those who share a phone.
+_JUDGED = """
+{p}judged AS (
+    SELECT people.*,
         CASE
             WHEN people.gone <> '' THEN people.gone
             WHEN suppressed.member_id IS NOT NULL THEN 'test_account'
             WHEN people.opted_out_at IS NOT NULL OR withdrawn.member_id IS NOT NULL
                 OR refused_phone.phone_hash IS NOT NULL THEN 'opted_out'
-            WHEN reach.address IS NULL THEN 'unreachable'
+            WHEN people.reached_at IS NULL THEN 'unreachable'
             WHEN %(needs_window)s AND open_window.recipient IS NULL THEN 'window_closed'
             WHEN %(needs_quota)s AND capped.is_quota_used THEN 'month_quota'
             WHEN capped.is_capped THEN 'frequency_cap'
@@ -142,29 +151,38 @@ judged AS (
             WHEN %(is_too_quiet)s THEN 'quiet_hours'
             ELSE ''
         END AS reason
-    FROM people
-    LEFT JOIN reach ON reach.member_id = people.id
+    FROM {p}people people
     LEFT JOIN suppressed ON suppressed.member_id = people.id
     LEFT JOIN withdrawn ON withdrawn.member_id = people.id
     LEFT JOIN capped ON capped.member_id = people.id
     LEFT JOIN refused_phone ON refused_phone.phone_hash = people.phone_hash
-    LEFT JOIN open_window ON open_window.recipient = reach.address
+    LEFT JOIN open_window ON open_window.recipient = people.reached_at
 )
 """
-# Of several records with one phone that could get it, the earliest does. Phones that
-# occur once take no part.
-_FIRST_OF_PERSON = """,
+# Of several records with one phone that could get it, the earliest does. Those who share
+# a phone are few: they are judged by themselves first, so that the million is not sorted.
+_DOUBLED = """
 doubled AS MATERIALIZED (
     SELECT phone_hash FROM crm_member WHERE phone_hash <> '' {only_phones}
     GROUP BY phone_hash HAVING count(*) > 1
 ),
+"""
+_TWINS = "WHERE phone_hash IN (SELECT phone_hash FROM doubled)"
+_TWINS_OF_FEW = """
+twin_people AS MATERIALIZED (SELECT * FROM people {only}),
+"""
+_FIRST_OF_PERSON = """,
+later AS MATERIALIZED (
+    SELECT id FROM (
+        SELECT id, row_number() OVER (PARTITION BY phone_hash ORDER BY id) AS place
+        FROM twin_judged WHERE reason = ''
+    ) placed WHERE place > 1
+),
 verdict AS (
-    SELECT judged.id, judged.reached_at AS address,
-        CASE WHEN judged.reason = '' AND doubled.phone_hash IS NOT NULL
-            AND row_number() OVER (
-                PARTITION BY doubled.phone_hash, judged.reason ORDER BY judged.id
-            ) > 1 THEN 'duplicate_person' ELSE judged.reason END AS reason
-    FROM judged LEFT JOIN doubled ON doubled.phone_hash = judged.phone_hash
+    SELECT judged.id, coalesce(judged.reached_at, '') AS address,
+        CASE WHEN later.id IS NOT NULL THEN 'duplicate_person' ELSE judged.reason END
+            AS reason
+    FROM judged LEFT JOIN later ON later.id = judged.id
 )
 """
 _FIRST_OF_TOUCH = """,
@@ -196,30 +214,34 @@ def of_rule(touch: Touch, members: QuerySet[Member], *, is_few: bool = False) ->
     `is_few`: quick for thousands, slow for a million.
     """
     chosen, params = _members_sql(members)
+    params |= _params(touch, moment_of(touch), _ahead_of_plan(touch))
+    sets = _sets(params, is_few=is_few)
     if is_few:
-        text = _FEW.format(members=chosen, sample="") + _only_people()
+        text = _FEW.format(p="", members=chosen, only="") + sets
+        text += _DOUBLED.format(only_phones=_ONLY_PHONES)
+        text += _TWINS_OF_FEW.format(only=_TWINS)
     else:
-        text = _ALL.format(members=chosen) + _everybody()
-    text += _FIRST_OF_PERSON.format(only_phones=_ONLY_PHONES if is_few else "")
-    at = moment_of(touch)
-    return Query(f"WITH {text}", params | _params(touch, at, _ahead_of_plan(touch)))
+        text = _ALL.format(members=chosen) + sets + _DOUBLED.format(only_phones="")
+        text += _FEW.format(p="twin_", members=chosen, only=_TWINS)
+    text += _JUDGED.format(p="") + "," + _JUDGED.format(p="twin_") + _FIRST_OF_PERSON
+    return Query(f"WITH {text}", params)
 
 
 def of_sample(touch: Touch, members: QuerySet[Member], percent: float) -> Query:
-    """As `of_rule`, of about `percent` of all members; same people are not noticed."""
+    """verdict(id, reason) of about `percent` of all; same people are not noticed."""
     chosen, params = _members_sql(members)
-    text = _FEW.format(members=chosen, sample=_SAMPLE) + _only_people()
-    text += ", verdict AS (SELECT id, reached_at AS address, reason FROM judged)"
-    at = moment_of(touch)
-    found = params | _params(touch, at, _ahead_of_plan(touch)) | {"percent": percent}
-    return Query(f"WITH {text}", found)
+    params |= _params(touch, moment_of(touch), _ahead_of_plan(touch))
+    text = _FEW.format(p="", members=chosen, only=_SAMPLE) + _sets(params, is_few=True)
+    text += _JUDGED.format(p="")
+    text += ", verdict AS (SELECT id, reason FROM judged)"
+    return Query(f"WITH {text}", params | {"percent": percent})
 
 
 def of_waiting(touch: Touch, recipient_ids: list[int] | None) -> Query:
     """verdict(recipient_id, reason) of those who still wait, judged now."""
-    text = _WAITING + _only_people() + _FIRST_OF_TOUCH
     params = _params(touch, timezone.now(), _ahead_of_run(touch))
-    return Query(f"WITH {text}", params | {"chunk": recipient_ids})
+    text = _WAITING + _sets(params, is_few=True) + _JUDGED.format(p="")
+    return Query(f"WITH {text}{_FIRST_OF_TOUCH}", params | {"chunk": recipient_ids})
 
 
 def moment_of(touch: Touch) -> datetime:
@@ -233,22 +255,25 @@ def end_of(touch: Touch) -> datetime:
     return pace.expiry(touch) or timezone.now() + pace.VALID_FOR
 
 
-def _everybody() -> str:
-    return _JUDGED.format(only_held="", only_entry="", only_made="")
-
-
-def _only_people() -> str:
-    return _JUDGED.format(
-        only_held=_ONLY_PEOPLE.format("held"),
-        only_entry=_ONLY_PEOPLE.format("entry"),
-        only_made=_ONLY_PEOPLE.format("made"),
+def _sets(params: dict[str, Any], *, is_few: bool) -> str:
+    """What excludes; for `people` only where these are few."""
+    only = _ONLY_PEOPLE if is_few else ""
+    only_made = only.format("made")
+    return _SETS.format(
+        only_held=only.format("held"),
+        only_entry=only.format("entry"),
+        only_made=only_made,
+        ahead=_AHEAD.format(only_made=only_made) if params["ahead"] else "",
     )
 
 
 def _members_sql(members: QuerySet[Member]) -> tuple[str, dict[str, Any]]:
     """The rows as SQL with named values, so that they stand inside a larger query."""
     rows = members.order_by().values("id", "opted_out_at", "phone_hash")
-    text, values = rows.query.sql_with_params()
+    try:
+        text, values = rows.query.sql_with_params()
+    except EmptyResultSet:  # Django knows that nobody is meant
+        return _NOBODY, {}
     names = iter(range(len(values)))
     named = re.sub("%s", lambda _match: f"%(m{next(names)})s", text)
     return named, {f"m{number}": value for number, value in enumerate(values)}

@@ -42,8 +42,8 @@ WHERE touch_id = %(touch)s AND state = 'waiting'
     ) waiting) = 1
 """
 _FINGERPRINT = """
-SELECT count(*), sum(hashint8extended(member_id, 1)::numeric),
-    sum(hashint8extended(member_id, hashtextextended(reason || address, 2))::numeric)
+SELECT count(*), bit_xor(hashint8extended(member_id, 1)),
+    bit_xor(hashint8extended(member_id, hashtextextended(reason || address, 2)))
 FROM campaigns_recipient WHERE touch_id = %(touch)s
 """
 
@@ -75,7 +75,7 @@ def take(touch: Touch) -> int:
 
 
 def _digest(touch: Touch) -> str:
-    """Whom and why not, in no order: sums of hashes, so that nothing is sorted."""
+    """Whom and why not, in no order: hashes put together, so that nothing is sorted."""
     with connection.cursor() as cursor:
         cursor.execute(_FINGERPRINT, {"touch": touch.pk})
         found = [str(each) for each in cursor.fetchone()]
