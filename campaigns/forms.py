@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from campaigns import chores
 from campaigns.models import Campaign, Task
+from campaigns.plans import FURTHEST_DAYS
 from core.errors import AppError
 from staff.models import OrgUnit, Staff
 
@@ -93,8 +96,19 @@ class CampaignForm(forms.Form):
             del self.fields["org_unit"], self.fields["live_date"]
 
 
+def refuse_far_away(value: date | datetime) -> None:
+    """A slip of the keyboard, and dates beyond which nothing can be counted."""
+    day = timezone.localtime(value).date() if isinstance(value, datetime) else value
+    if abs((day - timezone.localdate()).days) > FURTHEST_DAYS:
+        raise forms.ValidationError(_("Choose a date within two years from today."))
+
+
 class MoveForm(forms.Form):
-    live_date = forms.DateField(label=_("New live date (T0)"), widget=date_input())
+    live_date = forms.DateField(
+        label=_("New live date (T0)"),
+        widget=date_input(),
+        validators=[refuse_far_away],
+    )
 
 
 class TaskForm(forms.Form):

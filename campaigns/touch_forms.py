@@ -9,7 +9,7 @@ from django import forms
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.forms import select, text_input
+from campaigns.forms import refuse_far_away, select, text_input
 from campaigns.models import Campaign, Phase, Touch
 from campaigns.touches import CARRIES, CHANNELS
 from content.models import Item, Version
@@ -144,6 +144,7 @@ class TouchForm(NewTouchForm):
     scheduled_at = forms.DateTimeField(
         label=_("Goes out at"),
         required=False,
+        validators=[refuse_far_away],
         widget=forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M",
             attrs={"class": "pd-input", "type": "datetime-local"},
@@ -153,6 +154,7 @@ class TouchForm(NewTouchForm):
     valid_until = forms.DateTimeField(
         label=_("Makes sense until"),
         required=False,
+        validators=[refuse_far_away],
         widget=forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M",
             attrs={"class": "pd-input", "type": "datetime-local"},

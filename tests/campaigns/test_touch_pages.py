@@ -165,6 +165,16 @@ def test_what_was_typed_stays_when_it_can_not_be_saved(browse, planner, touch):
     assert touch.name == "T+1 返场"
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59", "0001-01-01T00:00"])
+def test_a_time_out_of_all_reason_is_refused_and_still_counted(
+    browse, planner, touch, people, at
+):
+    client = browse(planner)
+    data = typed(touch, scheduled_at=at)
+    assert client.post(url("audience", touch), data).status_code == 200
+    assert client.post(url("change", touch), data).status_code == 422
+
+
 def test_a_save_over_an_older_look_is_refused_and_keeps_the_words(
     browse, planner, touch
 ):
