@@ -46,7 +46,7 @@ class CampaignOut(serializers.ModelSerializer[Campaign]):
         read_only_fields = fields
 
 
-class CountsOut(serializers.Serializer[counts.Counts]):
+class TouchCountsOut(serializers.Serializer[counts.Counts]):
     """People of the touch by state: planned is the sum of the others."""
 
     planned = serializers.IntegerField(read_only=True)
@@ -68,7 +68,7 @@ class TouchOut(serializers.ModelSerializer[Touch]):
     account = serializers.CharField(
         source="account.slug", read_only=True, help_text="Slug of the account."
     )
-    counts = CountsOut(
+    counts = TouchCountsOut(
         source="tallied",
         read_only=True,
         help_text="Zeros before the audience is fixed.",
