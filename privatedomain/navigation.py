@@ -21,6 +21,8 @@ ICONS = {
     "service.conversation": "forum",
     "service.agentstate": "support_agent",
     "crm.member": "group",
+    "crm.tag": "sell",
+    "crm.taggroup": "category",
     "crm.identity": "badge",
     "crm.relation": "handshake",
     "crm.event": "timeline",
