@@ -7,6 +7,8 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
+from campaigns import counts
+from campaigns.models import Touch
 from content.models import AnswerRule, Item, Slot
 from crm.models import Event, Identity, Member, Relation
 from service.models import Conversation, Queue
@@ -55,6 +57,13 @@ def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
     assert Conversation.objects.filter(state="closed").count() > 20
     assert Event.objects.count() > 500
     assert not Identity.objects.filter(profile_due_at__isnull=False).exists()
+
+    states = Touch.objects.order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["done", "in_review", "draft"]
+    done = counts.of([Touch.objects.earliest("pk").pk]).popitem()[1]
+    assert done.accepted > 10
+    assert done.excluded > 0
+    assert done.waiting == 0
 
     with pytest.raises(CommandError):
         load()
