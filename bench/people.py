@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.accounts import connect
 from bench.traffic import call
-from tests.stack import Stack
+from tests.stack import Stack, wait_until
 
 PAGE = 1000
 MEMBERS = """
@@ -110,6 +110,8 @@ def writers(world: World, count: int) -> list[str]:
     from wechat.models import App
 
     slug = world.account.slug
+    call("POST", f"{world.sandbox}/control/limits", {"markfail_after": 10**9})
+    call("POST", f"{world.sandbox}/control/push", {"retries": 0})
     body = {"count": count, "account": slug}
     _status, made = call(
         "POST", f"{world.sandbox}/control/people/bulk", body, seconds=120
@@ -120,6 +122,9 @@ def writers(world: World, count: int) -> list[str]:
         if person["openid"].get(slug) in found:
             path = f"{world.sandbox}/control/people/{person['id']}/say"
             call("POST", path, {"account": slug, "text": "你好"})
+    # What they said is for nobody: gone before anything is measured.
+    pending = f"{world.sandbox}/control/pushes?state=pending"
+    wait_until(lambda: call("GET", pending)[1] == [], 300, "no push is left")
     for openid in made["openids"]:
         windows.open_window(app, openid, "message", timezone.now())
     return list(made["openids"])

@@ -98,7 +98,6 @@ def main() -> None:
     messages = max(500, int(MESSAGES * given.scale))
     environment = {
         "WORKER_CONCURRENCY": str(PROCESSES),
-        "SWEEP_SECONDS": "1",
         "DEMO": "1",
     }
     with harness.copy("send", **environment) as stack:
@@ -287,8 +286,6 @@ def _single(stack: Stack, world: World, messages: int) -> harness.Case:
     people = messages // PER_PERSON
     stack.stop("worker")
     _forget_people()
-    # Nobody of the console listens: that must not cost the run.
-    call("POST", f"{world.sandbox}/control/push", {"retries": 0})
     add_members(world, writers(world, people))
     touches = [
         new_touch(world, "custom", f"single {number}") for number in range(PER_PERSON)

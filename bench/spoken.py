@@ -152,8 +152,6 @@ def _set_up(stack: Stack) -> tuple[World, list[Any]]:
     stack.wait_sandbox()
     world = build_world(stack)
     call("POST", f"{stack.sandbox_url}/control/limits", LIMITS)
-    # What they say in the beginning is for nobody.
-    call("POST", f"{stack.sandbox_url}/control/push", {"retries": 0})
     add_members(world, writers(world, PEOPLE))
     custom = new_touch(world, "custom", "单发")
     from crm.models import Member

@@ -41,7 +41,7 @@ LEFT_OUT = {
 # The batch was never called, or is to be replaced: its people wait again.
 AGAIN = ("outdated", "send_again")
 # The feeder is woken by one message in so many.
-RING_EVERY = 100
+RING_EVERY = 250
 
 
 @may_send
