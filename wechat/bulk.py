@@ -74,6 +74,7 @@ class Chunk:
 
     app: App
     waiting: list[OutboundMessage]
+    token: tokens.Token | None = None
     media: dict[int, str] = field(default_factory=dict)
     sent: list[tuple[OutboundMessage, uuid.UUID, Verdict]] = field(default_factory=list)
 
@@ -121,11 +122,16 @@ def claim() -> list[OutboundMessage]:
                 channel=OutboundMessage.Channel.MP_CUSTOM,
                 run__state=OutboundRun.State.RUNNING,
             )
-            .select_related("app__account", "run")
             .select_for_update(skip_locked=True, no_key=True, of=("self",))
             .order_by("next_at", "id")[:CHUNK]
         )
-        mine = [row for row in rows if row.app_id == rows[0].app_id]
+        if not rows:
+            return []
+        # One app for all: its secrets are decrypted once.
+        app = App.objects.select_related("account").get(pk=rows[0].app_id)
+        mine = [row for row in rows if row.app_id == app.pk]
+        for row in mine:
+            row.app = app
         lease = now + timedelta(seconds=settings.LEASE_SECONDS)
         for row in mine:
             row.state, row.owner, row.lease_until = State.CLAIMED, identity(), lease
@@ -147,6 +153,7 @@ def send(messages: list[OutboundMessage]) -> None:
         return
     asked_at = time.monotonic()
     client = mp_client(chunk.app)
+    client.token = chunk.token
     with _recorded(chunk):
         while chunk.waiting:
             if time.monotonic() - asked_at > FRESH_SECONDS:
@@ -168,7 +175,7 @@ def _prepare(chunk: Chunk) -> bool:
             fail(message, "expired" if is_late else "erased")
             chunk.waiting.remove(message)
     try:
-        tokens.current(chunk.app)
+        chunk.token = tokens.current(chunk.app)
         for message in chunk.waiting:
             wanted = message.payload.get("media")
             if wanted is not None and wanted not in chunk.media:

@@ -22,6 +22,8 @@ class OwnTransport:
 
     app: App
     API_BASE_URL: str
+    # Set for a short while by who makes many calls in a row; renewed when refused.
+    token: tokens.Token | None = None
 
     @property
     def access_token(self) -> str:
@@ -62,13 +64,15 @@ class OwnTransport:
             # Never \uXXXX: the platforms show it literally.
             request["data"] = json.dumps(request["data"], ensure_ascii=False).encode()
         params = dict(request.pop("params", None) or {})
-        token = tokens.current(self.app)
+        token = self.token or tokens.current(self.app)
         try:
             return self._call_once(method, url, token, params, request)
         except PlatformError as error:
             if error.reach is not Reach.TOKEN:
                 raise
         token = tokens.renew(self.app, token)
+        if self.token is not None:
+            self.token = token
         return self._call_once(method, url, token, params, request)
 
     def _call_once(
