@@ -51,7 +51,13 @@ SKIPPED = ("(?P<url>.*)$", "<path:object_id>/")
 # Views that answer GET with 405.
 POST_ONLY = (
     *("setlang/$", "logout/$", "sessions/end/$", "cancel/$", "language/$"),
-    *("/remark/$", "/reveal/$", "workspace/.*/do/", "workspace/(here|status)/$"),
+    *(
+        "/remark/$",
+        "/reveal/$",
+        "member/.*/tags/$",
+        "workspace/.*/do/",
+        "workspace/(here|status)/$",
+    ),
     "reports/campaigns/.*/(refresh|lock|learnings)/$",
     *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
     "campaigns/touch/.*/(do|audience)/$",
