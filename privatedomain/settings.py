@@ -381,6 +381,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AccountKind": "wechat.models.Account.Kind",
         "AccountState": "wechat.models.Account.State",
+        "ContentKind": "content.models.Item.Kind",
+        "ContentState": "content.models.Item.State",
         "ConversationState": "service.models.Conversation.State",
         "IdentityKind": "crm.models.Identity.Kind",
         "InboundState": "wechat.models.InboundEvent.State",

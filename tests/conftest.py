@@ -28,18 +28,31 @@ def pytest_configure(config: pytest.Config) -> None:
         translations.compile_catalogues()
 
 
+# Who asks for as much time as this takes much of it.
+LONG_SECONDS = 600
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Forking files first, then those that walk every page, which take longest.
+    """Forking files first, then the long ones, so that no worker is left alone with one.
 
     A fork of a process that has driven a browser inherits its threads' locks and hangs.
     """
-    items.sort(key=_place)
+    heavy = {item.path for item in items if _is_heavy(item)}
+    items.sort(key=lambda item: _place(item, heavy))
 
 
-def _place(item: pytest.Item) -> int:
+def _is_heavy(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("processes", "browser"))
+
+
+def _place(item: pytest.Item, heavy: set[Path]) -> int:
+    timeout = item.get_closest_marker("timeout")
     if item.get_closest_marker("forks"):
         return 0
-    return 1 if item.path.parent == Path(__file__).parent else 2
+    if timeout and timeout.args and timeout.args[0] >= LONG_SECONDS:
+        return 1
+    walks_every_page = item.path.parent == Path(__file__).parent
+    return 2 if walks_every_page or item.path in heavy else 3
 
 
 @pytest.fixture(autouse=True)

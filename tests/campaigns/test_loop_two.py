@@ -249,7 +249,7 @@ def approve(place: Place, planner: Page, approver: Page, touch: str) -> None:
     expect(approver.locator("#progress")).to_contain_text(re.compile(r"等待中\s*4"))
     shot(approver, "touch-approval")
     act(approver, "approve")
-    expect(approver.locator(".cp-head")).to_contain_text("已同意")
+    expect(approver.locator(".cp-head")).to_contain_text("已批准")
 
 
 def send(place: Place, page: Page, touch: str) -> None:
