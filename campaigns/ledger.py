@@ -89,7 +89,9 @@ def message_ended(message: OutboundMessage) -> None:
     )
     states = OutboundMessage.State
     if message.state == states.PLANNED:
-        if message.reason_code == "send_again" and row.update(state=State.WAITING):
+        # A person's decision, or the late word that it was certainly not sent.
+        unknown = row.filter(state=State.UNKNOWN)
+        if unknown.update(state=State.WAITING, reason="", contacted_at=None):
             _reopen(message)
         return
     if message.state == states.SENT:

@@ -132,7 +132,8 @@ def while_sending(touch: Touch, now: datetime) -> Halt | None:
 
 def _not_now(touch: Touch, now: datetime) -> Halt | None:
     account = touch.account
-    if account.state != Account.State.LIVE:
+    is_on = account.apps.filter(is_active=True).exists()
+    if account.state != Account.State.LIVE or not is_on:
         return Halt(State.HELD, "account_closed")
     opens = quiet.next_allowed(now)
     if opens != now:

@@ -158,7 +158,9 @@ def wake_held() -> int:
             row = _locked(Touch(pk=pk))
             if row.state != State.HELD or not row.resumes_at or row.resumes_at > now:
                 continue
-            if now - row.resumes_at > pace.grace():
+            if row.started_at is None and not approving.is_current(row, now):
+                approving.void(row, "approval_outdated")
+            elif now - row.resumes_at > pace.grace():
                 _hold_for_a_person(row, pace.Halt(State.HELD, "overdue"))
             else:
                 _begin(row, now, actor=None, is_by_hand=True)
@@ -296,7 +298,9 @@ def finish(row: Touch) -> None:
 
 
 def reopen(touch_id: int) -> None:
-    """Somebody of a touch that was done is to be sent it again."""
+    """Somebody of a touch that was done is to be sent it again; in a transaction."""
+    # A finish under way is waited for, else it would be missed.
+    Touch.objects.select_for_update(no_key=True).filter(pk=touch_id).first()
     Touch.objects.filter(pk=touch_id, state=State.DONE).update(
         state=State.SENDING, fed_at=timezone.now(), finished_at=None
     )

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import ScopedAdmin
 from core.admin_deletion import Preview
 from core.errors import AppError
+from core.registry import Text
 from core.templatetags.console import status
 from crm import tagging
 from crm.models import Tag, TagGroup
@@ -64,6 +65,15 @@ class _OwnOrShared(ScopedAdmin):
 
 def _may_write(request: HttpRequest, obj: Any) -> bool:
     return obj is None or obj.controller_id is not None or _staff(request).is_superuser
+
+
+def _told(request: HttpRequest, uses: list[Text]) -> list[Text]:
+    """Uses name campaigns and count members of the whole controller: not for below it."""
+    staff = _staff(request)
+    home = staff.org_unit
+    if staff.is_superuser or (home is not None and home.pk == home.controller_id):
+        return uses
+    return [_("It is still used.")] if uses else []
 
 
 def _staff(request: HttpRequest) -> Staff:
@@ -177,7 +187,7 @@ class TagAdmin(_OwnOrShared):
         in_the_way: list[str] = [
             format_html("{}: {} {}", tag, use, _("Archive it instead."))
             for tag in tags
-            for use in tagging.uses_of(tag)
+            for use in _told(request, tagging.uses_of(tag))
         ]
         if in_the_way:
             return [str(tag) for tag in tags], {}, set(), in_the_way
@@ -189,7 +199,8 @@ class TagAdmin(_OwnOrShared):
         try:
             return super().delete_view(request, object_id, extra_context)  # type: ignore[no-any-return]
         except AppError as refusal:  # somebody began to use it a moment ago
-            messages.error(request, str(refusal.message))
+            words = _told(request, [refusal.message])
+            messages.error(request, " ".join(str(word) for word in words))
             return HttpResponseRedirect(reverse("admin:crm_tag_changelist"))
 
     def delete_model(self, request: HttpRequest, obj: Tag) -> None:

@@ -26,6 +26,8 @@ from reports.trend import Trend
 FIGURES = "reports.view_figures"
 SHOWN_RECAPS = 50
 PAGE_ROWS = 50
+# Days anybody can mean; beyond, a week would leave the calendar.
+YEARS = range(2000, 2201)
 
 
 def may_read_definitions(request: HttpRequest) -> bool:
@@ -170,6 +172,9 @@ def _date(request: HttpRequest, name: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise Http404 from None
+    if found.year not in YEARS:
+        raise Http404
+    return found

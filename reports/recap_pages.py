@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns.models import Campaign, Recap
-from campaigns.pages.access import staff_of, visible_campaign
+from campaigns.pages.access import staff_of, typed, visible_campaign
 from core.errors import AppError
 from core.pages import console_page
 from reports import pdf, recaps, tables
@@ -117,7 +117,7 @@ def lock(request: HttpRequest, campaign_id: int) -> HttpResponse:
 def learn(request: HttpRequest, campaign_id: int) -> HttpResponse:
     campaign = visible_campaign(request, campaign_id, CHANGE)
     recap = _posted_version(request, campaign)
-    text = request.POST.get("learnings", "")
+    text = typed(request, "learnings")
     try:
         recaps.write_learnings(
             recap, text, before=request.POST.get("before", ""), actor=staff_of(request)

@@ -76,7 +76,8 @@ def refresh(campaign: Campaign) -> Recap:
 def _newest_held(campaign: Campaign) -> Recap | None:
     """The newest version, its campaign's versions ours until the transaction ends."""
     Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
-    return campaign.recaps.order_by("-number").first()
+    newest = campaign.recaps.select_for_update(no_key=True).order_by("-number")
+    return newest.first()
 
 
 def lock(recap: Recap, *, as_of: datetime, actor: Staff) -> Recap:

@@ -82,11 +82,11 @@ def verdict_of(
             remote_id=error.remote_id,
             retry_seconds=waits,
         )
-    if is_replay or error.outcome is Outcome.UNKNOWN:
+    is_refused = error.outcome is Outcome.REJECTED and error.reach is Reach.UNLISTED
+    if is_refused and batch.attempts >= MAX_UNLISTED:
+        return replace(still_open, state=State.UNKNOWN)
+    if is_replay or is_refused or error.outcome is Outcome.UNKNOWN:
         return still_open
-    if error.outcome is Outcome.REJECTED and error.reach is Reach.UNLISTED:
-        is_over = batch.attempts >= MAX_UNLISTED
-        return replace(still_open, state=State.UNKNOWN) if is_over else still_open
     if error.reach in (Reach.PERSON, Reach.CONTENT):
         return replace(still_open, state=State.FAILED)
     return _not_sent(error, batch, replace(still_open, state=State.PLANNED))

@@ -66,6 +66,11 @@ def _one(rows: Any, object_id: Any) -> Any:
     return found
 
 
+def typed(request: HttpRequest, name: str) -> str:
+    """What was typed into a field, without NUL, which PostgreSQL keeps nowhere."""
+    return request.POST.get(name, "").replace("\0", "")
+
+
 def read_revision(request: HttpRequest) -> int:
     """The revision the page was made from; 0 (never a revision) when it is no number."""
     text = request.POST.get("revision", "")

@@ -193,7 +193,7 @@ def do(request: HttpRequest, touch: Touch) -> HttpResponse:
         raise Http404
     if not staff.has_perm(act.permission):
         raise PermissionDenied
-    reason = request.POST.get("reason", "").strip()[:300]
+    reason = access.typed(request, "reason").strip()[:300]
     try:
         _check(touch, act, request, reason)
         act.run(touch, staff, reason)

@@ -126,7 +126,7 @@ def end(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     if campaign.is_over and request.method == "GET":
         return back(campaign.pk)
     problem: Any = ""
-    reason = request.POST.get("reason", "")
+    reason = access.typed(request, "reason")
     if request.method == "POST":
         revision = access.read_revision(request)
         try:
@@ -238,7 +238,7 @@ def gate_point(request: HttpRequest, gate_item_id: int) -> HttpResponse:
     item: GateItem = get_object_or_404(rows, pk=gate_item_id)
     try:
         if request.POST.get("tick") == "1":
-            gates.tick(item, note=request.POST.get("note", ""), actor=actor)
+            gates.tick(item, note=access.typed(request, "note"), actor=actor)
         else:
             gates.untick(item, actor=actor)
     except AppError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -31,7 +32,7 @@ def show(request: HttpRequest, touch: Touch) -> HttpResponse:
         rows = rows.filter(pk__gt=int(after))
     else:
         after = ""
-    found = list(rows.select_related("member").order_by("pk")[: PAGE_ROWS + 1])
+    found = _first(rows, [state] if state else Recipient.State.values)
     shown = found[:PAGE_ROWS]
     tally = counts.of([touch.pk]).get(touch.pk)
     page = console_page(
@@ -54,3 +55,11 @@ def show(request: HttpRequest, touch: Touch) -> HttpResponse:
     )
     page["Cache-Control"] = "no-store"
     return page
+
+
+def _first(rows: QuerySet[Recipient], states: list[str]) -> list[Recipient]:
+    """The first rows by id: per state, as the index goes, and then together."""
+    ordered = rows.select_related("member").order_by("pk")
+    parts = [ordered.filter(state=each)[: PAGE_ROWS + 1] for each in states]
+    together = sorted((row for part in parts for row in part), key=lambda row: row.pk)
+    return together[: PAGE_ROWS + 1]

@@ -13,6 +13,7 @@ from campaigns import sending
 from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Response, Touch
 from core.models import AuditEntry
+from staff.models import Approval
 from tests.campaigns.speaking import (
     World,
     build_world,
@@ -25,7 +26,8 @@ from tests.campaigns.speaking import (
 )
 from tests.conftest import build_staff
 from tests.wechat.outbound.phone import Sandbox, running_sandbox
-from wechat.models import OutboundBatch, OutboundMessage
+from wechat import outcomes
+from wechat.models import App, OutboundBatch, OutboundMessage
 
 MASS = "message/mass/send"
 CUSTOM = "message/custom/send"
@@ -214,6 +216,39 @@ def test_quiet_hours_missed_by_long_wait_for_a_person(world: World) -> None:
     assert (touch.state, touch.reason_code) == ("held", "overdue")
 
 
+def test_an_approval_that_ran_out_while_it_was_quiet_starts_nothing(
+    world: World,
+) -> None:
+    world.people(2)
+    touch = world.touch()
+    quiet_now()
+    sending.start(touch, actor=world.boss)
+    never_quiet()
+    Approval.objects.update(expires_at=timezone.now())
+    Touch.objects.filter(pk=touch.pk).update(resumes_at=timezone.now())
+    turn()
+    touch.refresh_from_db()
+    assert (touch.state, touch.reason_code) == ("draft", "approval_outdated")
+    assert world.received(touch) == []
+
+
+def test_an_app_that_is_off_holds_its_touch_and_no_other_work(world: World) -> None:
+    world.people(2)
+    touch = world.touch()
+    quiet_now()
+    sending.start(touch, actor=world.boss)
+    never_quiet()
+    App.objects.update(is_active=False)
+    Touch.objects.filter(pk=touch.pk).update(resumes_at=timezone.now())
+    turn()
+    touch.refresh_from_db()
+    assert (touch.state, touch.reason_code) == ("held", "account_closed")
+    App.objects.update(is_active=True)
+    sending.release(touch, actor=world.boss)
+    assert until_done(touch).state == "done"
+    assert world.received(touch) == [1, 1]
+
+
 def test_too_late_is_left_out_and_said(world: World) -> None:
     world.people(4)
     touch = world.touch(batch_size=2)
@@ -396,3 +431,18 @@ def test_an_unknown_single_message_can_be_sent_again_by_two_people(
     assert (touch.state, counts_of(touch).waiting) == ("sending", 1)
     assert until_done(touch).state == "done"
     assert counts_of(touch).sent == 1
+
+
+def test_the_late_word_that_nothing_was_sent_lets_it_be_sent(world: World) -> None:
+    world.writer()
+    touch = world.touch(channel="custom")
+    world.sandbox.fault(CUSTOM, "cut")
+    sending.start(touch, actor=world.boss)
+    assert until_done(touch).state == "done"
+    message = OutboundMessage.objects.get()
+    assert (message.state, counts_of(touch).unknown) == ("unknown", 1)
+    outcomes.record(message.attempt, outcomes.Verdict("planned", code="rate_used"))
+    assert (counts_of(touch).unknown, counts_of(touch).waiting) == (0, 1)
+    assert until_done(touch).state == "done"
+    assert counts_of(touch).sent == 1
+    assert world.received(touch) == [1]

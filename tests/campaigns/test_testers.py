@@ -112,7 +112,9 @@ def test_tests_come_marked_to_oneself_only_and_count_nowhere(
     with pytest.raises(testers.NoWindow):
         sending.send_test(single, actor=world.boss)
     world.sandbox.writes(myself, myself["slug"])
-    windows.open_window(world.app, myself["to"], "message", timezone.now())
+    # The sandbox's clock is learnt to the second only: surely later than before.
+    later = timezone.now() + timedelta(seconds=2)
+    windows.open_window(world.app, myself["to"], "message", later)
     sending.send_test(single, actor=world.boss)
     outgoing.drain("realtime", 5)
     assert "【测试】单发" in world.sandbox.screen(myself, myself["slug"])

@@ -259,7 +259,7 @@ def test_a_touch_is_paused_taken_up_and_stopped(browse, planner, approver, asked
     client = browse(planner)
     act(browse(approver), asked, "approve")
     act(client, asked, "start")
-    act(client, asked, "pause")
+    act(client, asked, "pause", reason="先停\0一下")
     assert asked.state == "paused"
     assert act(client, asked, "pause").status_code == 409
     act(client, asked, "resume")

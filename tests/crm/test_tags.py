@@ -202,6 +202,21 @@ def test_a_tag_in_use_is_not_deleted_and_says_who_uses_it(
     assert not Tag.objects.filter(pk=free.pk).exists()
 
 
+def test_below_the_brand_nobody_reads_who_else_uses_a_tag(client, world, monkeypatch):
+    tag = make_tag("送礼", world.brand)
+    tagging.tag(
+        [make_member(world.brand, "甲").pk], tag, actor=system_staff("tests.tags")
+    )
+    monkeypatch.setattr(registry, "tag_uses", [lambda _each: ["活动 A 的人群在用。"]])
+    client.force_login(build_staff("ops_specialist", org_unit=world.store))
+
+    page = client.get(reverse("admin:crm_tag_delete", args=[tag.pk])).content.decode()
+
+    assert "仍在使用中" in page
+    assert "活动 A" not in page
+    assert "1 位会员" not in page
+
+
 def test_people_add_tags_of_their_own_but_leave_shared_ones_alone(
     client, world, specialist
 ):
