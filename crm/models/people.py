@@ -36,10 +36,34 @@ class Member(models.Model):
     class Stage(models.TextChoices):
         PROSPECT = "prospect", _("Prospect")
         NEW = "new", _("New customer")
-        ACTIVE = "active", _("Active")
+        GROWING = "growing", _("Growing")
         LOYAL = "loyal", _("Loyal")
+        AT_RISK = "at_risk", _("At risk")
         DORMANT = "dormant", _("Dormant")
         CHURNED = "churned", _("Churned")
+        WON_BACK = "won_back", _("Won back")
+
+    class Rfm(models.TextChoices):
+        """Domain: group 价值分层RFM; the letters say which of R, F, M are high."""
+
+        CHAMPIONS = "rfm", _("Champions")
+        TO_DEVELOP = "rm", _("Big spender to develop")
+        TO_WIN_BACK = "fm", _("Important to win back")
+        TO_RETAIN = "m", _("Important to retain")
+        REGULAR = "rf", _("Regular")
+        RECENT = "r", _("Recent")
+        FADING = "f", _("Fading")
+        LOST = "none", _("Lost cheap")
+
+    class Trust(models.TextChoices):
+        T0 = "T0", "T0"
+        T1 = "T1", "T1"
+        T2 = "T2", "T2"
+        T3 = "T3", "T3"
+
+    class Gender(models.TextChoices):
+        FEMALE = "f", _("Female")
+        MALE = "m", _("Male")
 
     controller = models.ForeignKey(
         OrgUnit,
@@ -66,6 +90,26 @@ class Member(models.Model):
     stage = models.CharField(
         _("stage"), max_length=10, choices=Stage.choices, default=Stage.PROSPECT
     )
+    rfm = models.CharField(
+        _("RFM segment"), max_length=4, choices=Rfm.choices, blank=True
+    )
+    trust = models.CharField(
+        _("trust"), max_length=2, choices=Trust.choices, default=Trust.T0
+    )
+    owner = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="owned_members",
+        verbose_name=_("owner"),
+        db_index=False,
+    )
+    gender = models.CharField(
+        _("gender"), max_length=1, choices=Gender.choices, blank=True
+    )
+    birthday = models.DateField(_("birthday"), null=True, blank=True)
+    city = models.CharField(_("city"), max_length=40, blank=True)
     real_name = EncryptedTextField(_("real name"), blank=True)
     phone = EncryptedTextField(_("phone"), blank=True)
     phone_hash = models.CharField(max_length=64, blank=True, editable=False)
@@ -73,6 +117,12 @@ class Member(models.Model):
     is_reachable = models.BooleanField(_("reachable"), default=True)
     unreachable_at = models.DateTimeField(_("unreachable at"), null=True, blank=True)
     opted_out_at = models.DateTimeField(_("opted out at"), null=True, blank=True)
+    # Until when a complaint keeps all marketing away (domain: frequency norms).
+    frozen_until = models.DateTimeField(
+        _("marketing frozen until"), null=True, blank=True
+    )
+    # PIPL Art. 24: only what everybody gets may reach them.
+    no_personalisation = models.BooleanField(_("no personalisation"), default=False)
     purge_due_at = models.DateTimeField(_("purge due at"), null=True, blank=True)
     purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
     merged_into = models.ForeignKey(
@@ -104,6 +154,19 @@ class Member(models.Model):
             ),
             models.Index(
                 fields=["org_unit", "-last_seen_at"], name="crm_member_unit_recent"
+            ),
+            models.Index(
+                fields=["stage", "-last_seen_at", "-id"], name="crm_member_stage_recent"
+            ),
+            models.Index(
+                fields=["rfm", "-last_seen_at", "-id"],
+                condition=~models.Q(rfm=""),
+                name="crm_member_rfm_recent",
+            ),
+            models.Index(
+                fields=["owner", "-last_seen_at", "-id"],
+                condition=models.Q(owner__isnull=False),
+                name="crm_member_owner_recent",
             ),
             # For who sees every controller.
             models.Index(fields=["-last_seen_at", "-id"], name="crm_member_seen"),
@@ -152,6 +215,7 @@ class Identity(models.Model):
         OPENID = "openid", _("OpenID")
         UNIONID = "unionid", _("UnionID")
         EXTERNAL_USERID = "external_userid", _("External contact id")
+        BUYER = "buyer", _("Buyer id of a shop")
 
     member = models.ForeignKey(
         Member,

@@ -14,7 +14,7 @@ from crm.models.people import Member
 from staff.models import OrgUnit, Staff
 
 
-def _own_or_shared(staff: Staff) -> models.Q | None:
+def own_or_shared(staff: Staff) -> models.Q | None:
     """Rows of the person's data controller and those everybody shares; None: nothing."""
     if not staff.is_active:
         return None
@@ -35,7 +35,7 @@ class Source(models.TextChoices):
 
 class TagGroupQuerySet(models.QuerySet["TagGroup"]):
     def visible_to(self, staff: Staff) -> TagGroupQuerySet:
-        scope = _own_or_shared(staff)
+        scope = own_or_shared(staff)
         return self.none() if scope is None else self.filter(scope)
 
 
@@ -93,7 +93,7 @@ class TagGroup(models.Model):
 
 class TagQuerySet(models.QuerySet["Tag"]):
     def visible_to(self, staff: Staff) -> TagQuerySet:
-        scope = _own_or_shared(staff)
+        scope = own_or_shared(staff)
         return self.none() if scope is None else self.filter(scope)
 
     def of_controller(self, controller_id: int | None) -> TagQuerySet:

@@ -24,7 +24,7 @@ from wechat.models import Account, App, Colleague
 SEED = 20261123
 STAGES = (
     [Member.Stage.NEW] * 3
-    + [Member.Stage.ACTIVE] * 4
+    + [Member.Stage.GROWING] * 4
     + [Member.Stage.LOYAL] * 2
     + [Member.Stage.DORMANT] * 2
     + [Member.Stage.PROSPECT]

@@ -41,7 +41,7 @@ def people(unit, account):
         member = Member.objects.create(
             controller=unit,
             display_name=name,
-            stage="active" if number else "new",
+            stage="growing" if number else "new",
             opted_out_at=timezone.now() if number == 3 else None,
         )
         Identity.objects.create(
@@ -238,7 +238,7 @@ def test_a_change_after_the_approval_voids_it(browse, planner, approver, asked):
     act(browse(approver), asked, "approve")
     shown = browse(planner).get(url("change", asked), {"edit": "1"}).content.decode()
     assert 'id="touch-form"' in shown
-    data = typed(asked, version=asked.version_id, stages=["active"])
+    data = typed(asked, version=asked.version_id, stages=["growing"])
     assert browse(planner).post(url("change", asked), data).status_code == 302
     asked.refresh_from_db()
     assert asked.state == "draft"
