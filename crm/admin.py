@@ -74,7 +74,8 @@ class MemberAdmin(ScopedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return members.look_up(queryset, search_term), False
+        staff: Any = request.user
+        return members.look_up(queryset, search_term, staff), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

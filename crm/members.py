@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from django.db import models, transaction
+from django.http import QueryDict
 from django.utils import timezone
 
 from core import audit
-from core.encryption import blind_index
 from crm import timeline
-from crm.models import Identity, Member
-from crm.naming import fragment_tokens, printable, tokens
+from crm.models import Member
+from crm.naming import printable, tokens
+from crm.narrowing import asked_keys, conditions
+from crm.phones import TAIL_DIGITS
+from crm.phones import phone_digest as phone_digest
+from crm.phones import phone_tail_digest as phone_tail_digest
+from crm.searching import search
 from staff.models import Staff
 
-# Shorter values are fragments of names; the platforms' ids are longer.
-_SHORTEST_ID = 10
-_PHONE_DIGITS, _TAIL_DIGITS = 11, 4
+# Keys of the list's query string that say how to show it, not whom.
+_PAGING = ("p", "o", "e")
 
 
 @transaction.atomic
@@ -40,41 +44,28 @@ def change_remark(member: Member, remark: str, *, actor: Staff) -> bool:
     return True
 
 
-def phone_digest(phone: str) -> str:
-    return blind_index(phone, purpose="phone")
+def look_up(
+    rows: models.QuerySet[Member], text: str, staff: Staff | None = None
+) -> models.QuerySet[Member]:
+    """Narrow `rows` to what a person typed into the search box (crm.searching)."""
+    found = search(text, staff)
+    return rows if found is None else rows.filter(found)
 
 
-def phone_tail_digest(tail: str) -> str:
-    return blind_index(tail, purpose="phone_tail")
+def selection(staff: Staff, query: str) -> models.QuerySet[Member]:
+    """The members a query string of the member list asks for, in the person's scope.
 
-
-def look_up(rows: models.QuerySet[Member], text: str) -> models.QuerySet[Member]:
-    """Narrow `rows` to what a person typed into the search box.
-
-    "#417" and a number of up to 10 digits: the member's id; a platform id (openid,
-    unionid, external_userid): exactly that; 11 digits: the full phone; 4 digits also
-    the end of a phone; anything else: a fragment of name or remark, from one character.
+    Filters and search are those of the list; what the person may not see, or what is no
+    value of a filter, selects nobody; so does a key that is no filter, for nobody meant
+    everybody. The order is the list's.
     """
-    wanted = text.strip()
-    if not wanted:
-        return rows
-    number = wanted.removeprefix("#")
-    found = models.Q(name_tokens__contains=fragment_tokens(wanted))
-    if number.isascii() and number.isdigit():
-        if len(number) <= 10:
-            found |= models.Q(pk=int(number))
-        # The partial indexes hold only members with a phone.
-        if len(number) == _PHONE_DIGITS:
-            has_phone = ~models.Q(phone_hash="")
-            found |= has_phone & models.Q(phone_hash=phone_digest(number))
-        if len(number) == _TAIL_DIGITS:
-            has_phone = ~models.Q(phone_tail_hash="")
-            found |= has_phone & models.Q(phone_tail_hash=phone_tail_digest(number))
-    elif len(wanted) >= _SHORTEST_ID and wanted.isascii() and " " not in wanted:
-        # Read first: a subquery under OR would scan the whole table.
-        owners = Identity.objects.filter(value=wanted).values_list("member", flat=True)
-        found |= models.Q(pk__in=list(owners[:100]))
-    return rows.filter(found)
+    rows = Member.objects.visible_to(staff).known()
+    asked = QueryDict(query.removeprefix("?"))
+    if not set(asked) <= {*asked_keys(), *_PAGING}:
+        return rows.none()
+    for condition in conditions(staff, asked):
+        rows = rows.filter(condition.holds)
+    return rows
 
 
 def set_phone(member: Member, phone: str) -> None:
@@ -82,4 +73,4 @@ def set_phone(member: Member, phone: str) -> None:
     digits = "".join(char for char in phone if char.isascii() and char.isdigit())
     member.phone = digits
     member.phone_hash = phone_digest(digits) if digits else ""
-    member.phone_tail_hash = phone_tail_digest(digits[-_TAIL_DIGITS:]) if digits else ""
+    member.phone_tail_hash = phone_tail_digest(digits[-TAIL_DIGITS:]) if digits else ""

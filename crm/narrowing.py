@@ -1,0 +1,250 @@
+"""What may be asked of the member list: one condition for each filter in use.
+
+The list, its bulk actions and its exports read the same query string through here.
+A condition is an EXISTS over an index, or about the member's own row, never a join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+
+from crm.models import Identity, Member, Segment, SegmentMember, Tag, TagSet
+from crm.searching import search
+from staff.models import OrgUnit, Staff
+from wechat.models import Account
+
+NOBODY = "nobody"
+YES, NO = "yes", "no"
+MAY, LOST, OUT, FROZEN, THROUGH = "may", "lost", "out", "frozen", "through-"
+WITHIN, NOT_WITHIN = "within-", "not-"
+_NONE = Q(pk__in=[])
+_LARGEST_KEY = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing asked of members.
+
+    `rows`: ids of those it holds for, read from an index of its own, unordered. `leads`:
+    an index holds those members in the order of the list.
+    """
+
+    holds: Q
+    rows: QuerySet[Any] | None = None
+    leads: bool = False
+
+
+Reading = Callable[[Staff, list[str]], Condition]
+_readings: dict[str, Reading] = {}
+NOTHING = Condition(_NONE)
+
+
+def conditions(staff: Staff, asked: QueryDict) -> list[Condition]:
+    """What the query string asks for; keys that are no filter are passed over."""
+    found = []
+    for key, reading in _readings.items():
+        given = _given(asked, key)
+        if given:
+            found.append(reading(staff, given))
+    return found
+
+
+def asked_keys() -> tuple[str, ...]:
+    """The keys of the query string that narrow the list."""
+    return tuple(_readings)
+
+
+def _given(asked: QueryDict, key: str) -> list[str]:
+    return [value for value in dict.fromkeys(asked.getlist(key)) if value.strip()]
+
+
+def _reads(key: str) -> Callable[[Reading], Reading]:
+    def register(reading: Reading) -> Reading:
+        _readings[key] = reading
+        return reading
+
+    return register
+
+
+def _keys(values: Iterable[str]) -> list[int] | None:
+    """Primary keys out of a query string; None when one of them is none."""
+    values = list(values)
+    if not all(value.isascii() and value.isdigit() for value in values):
+        return None
+    keys = [int(value) for value in values]
+    return keys if max(keys, default=0) <= _LARGEST_KEY else None
+
+
+def _own(holds: Q, *, leads: bool = True) -> Condition:
+    """About the member's own row."""
+    return Condition(holds, Member.objects.filter(holds).order_by().values("pk"), leads)
+
+
+def _through(rows: QuerySet[Any]) -> Condition:
+    """About rows of another table that point at the member."""
+    holds = Q(Exists(rows.filter(member=OuterRef("pk"))))
+    return Condition(holds, rows.order_by().values("member"))
+
+
+@_reads("q")
+def _search(staff: Staff, values: list[str]) -> Condition:
+    holds = search(values[-1], staff)
+    return NOTHING if holds is None else _own(holds, leads=False)
+
+
+def _visible_tags(staff: Staff, values: list[str]) -> list[int] | None:
+    keys = _keys(values)
+    if keys is None:
+        return None
+    known = Tag.objects.visible_to(staff).filter(pk__in=keys).count()
+    return keys if known == len(keys) else None
+
+
+@_reads("tags_any")
+def _tags_any(staff: Staff, values: list[str]) -> Condition:
+    keys = _visible_tags(staff, values)
+    if keys is None:
+        return NOTHING
+    return _through(TagSet.objects.filter(tag_ids__overlap=keys))
+
+
+@_reads("tags_all")
+def _tags_all(staff: Staff, values: list[str]) -> Condition:
+    keys = _visible_tags(staff, values)
+    if keys is None:
+        return NOTHING
+    return _through(TagSet.objects.filter(tag_ids__contains=keys))
+
+
+@_reads("tags_none")
+def _tags_none(staff: Staff, values: list[str]) -> Condition:
+    keys = _visible_tags(staff, values)
+    if keys is None:
+        return NOTHING
+    carried = TagSet.objects.filter(member=OuterRef("pk"), tag_ids__overlap=keys)
+    return Condition(~Q(Exists(carried)))
+
+
+def _choice(field: str, choices: Iterable[str]) -> Reading:
+    """One of the values of a column; several given: any of them."""
+    known = frozenset(choices)
+
+    def reading(_staff: Staff, values: list[str]) -> Condition:
+        if not known.issuperset(values):
+            return NOTHING
+        if len(values) == 1:
+            return _own(Q(**{field: values[0]}))
+        return _own(Q(**{f"{field}__in": values}), leads=False)
+
+    return reading
+
+
+_reads("stage")(_choice("stage", Member.Stage.values))
+_reads("rfm")(_choice("rfm", Member.Rfm.values))
+_reads("trust")(_choice("trust", Member.Trust.values))
+
+
+@_reads("store")
+def _store(staff: Staff, values: list[str]) -> Condition:
+    """Members of a unit and of those below it."""
+    if values[-1] == NOBODY:
+        return _own(Q(org_unit__isnull=True))
+    keys = _keys(values[-1:])
+    unit = keys and OrgUnit.objects.visible_to(staff).filter(pk=keys[0]).first()
+    if not unit:
+        return NOTHING
+    below = OrgUnit.objects.filter(
+        path__startswith=unit.path, controller_id=unit.controller_id
+    )
+    units = list(below.values_list("pk", flat=True))
+    if units == [unit.pk]:
+        return _own(Q(org_unit_id=unit.pk))
+    return _own(Q(org_unit_id__in=units), leads=False)
+
+
+@_reads("owner")
+def _owner(staff: Staff, values: list[str]) -> Condition:
+    if values[-1] == NOBODY:
+        return _own(Q(owner__isnull=True))
+    keys = _keys(values[-1:])
+    if not keys or not Staff.objects.visible_to(staff).filter(pk=keys[0]).exists():
+        return NOTHING
+    return _own(Q(owner_id=keys[0]))
+
+
+def _visible_account(staff: Staff, value: str) -> int | None:
+    keys = _keys([value])
+    if not keys or not Account.objects.visible_to(staff).filter(pk=keys[0]).exists():
+        return None
+    return keys[0]
+
+
+@_reads("account")
+def _account(staff: Staff, values: list[str]) -> Condition:
+    """Known to an account, whether they still follow or not."""
+    key = _visible_account(staff, values[-1])
+    if key is None:
+        return NOTHING
+    return _through(Identity.objects.filter(account_id=key))
+
+
+@_reads("following")
+def _following(_staff: Staff, values: list[str]) -> Condition:
+    follows = Identity.objects.filter(member=OuterRef("pk"), is_following=True)
+    if values[-1] == YES:
+        return Condition(Q(Exists(follows)))
+    return Condition(~Q(Exists(follows))) if values[-1] == NO else NOTHING
+
+
+def _may_be_addressed() -> Q:
+    thawed = Q(frozen_until__isnull=True) | Q(frozen_until__lte=timezone.now())
+    return Q(is_reachable=True, opted_out_at__isnull=True) & thawed
+
+
+@_reads("reach")
+def _reach(staff: Staff, values: list[str]) -> Condition:
+    """May be addressed (at all, or through one account), or why not."""
+    value = values[-1]
+    if value.startswith(THROUGH):
+        key = _visible_account(staff, value.removeprefix(THROUGH))
+        if key is None:
+            return NOTHING
+        through = Identity.objects.filter(account_id=key, is_following=True)
+        found = _through(through)
+        return Condition(found.holds & _may_be_addressed(), found.rows)
+    if value == MAY:
+        return Condition(_may_be_addressed())
+    if value == LOST:
+        return _own(Q(is_reachable=False))
+    if value == OUT:
+        return _own(Q(opted_out_at__isnull=False))
+    if value == FROZEN:
+        return _own(Q(frozen_until__gt=timezone.now()))
+    return NOTHING
+
+
+@_reads("seen")
+def _seen(_staff: Staff, values: list[str]) -> Condition:
+    """Last seen within so many days, or not for so long."""
+    value = values[-1]
+    for start, lookup in ((WITHIN, "gte"), (NOT_WITHIN, "lt")):
+        days = value.removeprefix(start)
+        if value.startswith(start) and days.isascii() and days.isdigit():
+            since = timezone.now() - timedelta(days=min(int(days), 36_500))
+            return _own(Q(**{f"last_seen_at__{lookup}": since}))
+    return NOTHING
+
+
+@_reads("segment")
+def _segment(staff: Staff, values: list[str]) -> Condition:
+    keys = _keys(values[-1:])
+    if not keys or not Segment.objects.visible_to(staff).filter(pk=keys[0]).exists():
+        return NOTHING
+    return _through(SegmentMember.objects.filter(segment_id=keys[0]))
