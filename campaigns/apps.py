@@ -16,23 +16,27 @@ class CampaignsConfig(AppConfig):
             blueprints,
             caps,
             feeding,
+            history,
             ledger,
             lifecycle,
             pace,
             quiet,
+            quotas,
             testers,
             touches,
             wording,
         )
         from campaigns.pages import tiles
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
-        from crm.registry import tag_uses
+        from crm.registry import channel_quotas, tag_uses
 
         attribution.declare_settings()
         caps.declare_settings()
         quiet.declare_settings()
         pace.declare_settings()
         wording.describe_history()
+        history.register()
+        channel_quotas.append(quotas.left_for)
         builtin_data.append(blueprints.load_builtin)
         tag_uses.append(touches.uses_of_tag)
         periodic_tasks.extend(

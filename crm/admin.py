@@ -18,7 +18,7 @@ from unfold.decorators import action
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment, status
-from crm import members, pages, tag_pages
+from crm import members, pages, tag_pages, timeline_pages
 from crm.filters import AccountFilter, FollowingFilter, OptedOutFilter, TagFilter
 from crm.models import Identity, Member, MemberTag
 
@@ -191,7 +191,8 @@ class MemberAdmin(ScopedAdmin):
         return pages.show(request, self._visible_member(request, object_id))
 
     def timeline_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return pages.timeline(request, self._visible_member(request, object_id))
+        member = self._visible_member(request, object_id)
+        return timeline_pages.show(request, member, staff=pages.staff_of(request))
 
     def reveal_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return pages.reveal(request, self._visible_member(request, object_id))

@@ -15,7 +15,9 @@ class CrmConfig(AppConfig):
         # Handlers register themselves.
         from crm import (  # noqa: F401
             contacts,
+            history,
             inbound,
+            notes,
             partitions,
             passes,
             tagging,
@@ -26,6 +28,7 @@ class CrmConfig(AppConfig):
 
         passes.register()
         wording.describe_all()
+        history.register()
         declare(
             Declaration(
                 "purge_after_days",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from core.errors import AppError
+from core.errors import AppError, BadInput, NotAllowed
 
 
 class DifferentControllers(AppError):
@@ -35,3 +35,20 @@ class TagArchived(AppError):
 class TagInUse(AppError):
     code = "tag_in_use"
     message = _("The tag is in use.")
+
+
+class NoteTextMissing(BadInput):
+    code = "note_text"
+    message = _("A note has 1 to 500 characters.")
+
+
+class NoteNotYours(NotAllowed):
+    code = "note_not_yours"
+    message = _("Only who wrote a note may change it or take it away.")
+
+
+class MeanwhileChanged(AppError):
+    code = "meanwhile_changed"
+    message = _(
+        "Somebody has changed it since you opened the page; look at it and try again."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -12,37 +12,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import AppError
 from core.pages import console_page
-from core.registry import Text
-from core.templatetags.console import moment
-from crm import members, registry, revealing, tag_pages
-from crm.models import Event, Identity, Member
-from crm.timeline import Group, Wording, kinds_of, wordings
+from crm import members, registry, revealing, tag_pages, timeline_pages
+from crm.models import Identity, Member
 from staff.models import Staff
 from wechat import windows
-from wechat.models import App, Colleague
+from wechat.models import App
 
 VIEW = "crm.view_member"
 REMARK = "crm.remark_member"
 REVEAL = "crm.reveal_member"
-PAGE_LINES = 30
-_UNKNOWN = Wording(Group.PROFILE, "", "circle", lambda _data: "")
-
-
-@dataclass(frozen=True)
-class Line:
-    at: datetime
-    title: Text
-    text: Text
-    icon: str
-    account: str
-    # "11-23 周一" above the first line of a day, else "".
-    day: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +39,7 @@ class Channel:
 
 def visible_member(request: HttpRequest, object_id: str) -> Member:
     """The member in the person's scope; Http404 outside, PermissionDenied without right."""
-    staff = _staff(request)
+    staff = staff_of(request)
     if not staff.has_perm(VIEW):
         raise PermissionDenied
     rows = Member.objects.visible_to(staff).select_related("org_unit", "controller")
@@ -68,7 +51,7 @@ def visible_member(request: HttpRequest, object_id: str) -> Member:
     return member
 
 
-def _staff(request: HttpRequest) -> Staff:
+def staff_of(request: HttpRequest) -> Staff:
     assert isinstance(request.user, Staff)  # admin_view lets nobody else through
     return request.user
 
@@ -83,7 +66,7 @@ def show(request: HttpRequest, member: Member) -> HttpResponse:
 def _page(
     request: HttpRequest, member: Member, *, status: int = 200, **more: Any
 ) -> TemplateResponse:
-    staff = _staff(request)
+    staff = staff_of(request)
     identities = list(
         member.identities.select_related("account").order_by("kind", "account_id")
     )
@@ -102,7 +85,7 @@ def _page(
         **tag_pages.context_of(request, member),
         "may_reveal": staff.has_perm(REVEAL) and bool(member.phone or member.real_name),
         "may_remark": staff.has_perm(REMARK) and member.purged_at is None,
-        **_timeline_context(member, "", ""),
+        **timeline_pages.context_of(member, staff, request.GET.get("group", "")),
         **more,
     }
     page = console_page(
@@ -136,86 +119,9 @@ def _panels(request: HttpRequest, member: Member) -> list[tuple[registry.Panel, 
     found = [
         (panel, panel.render(request, member))
         for panel in registry.panels
-        if _staff(request).has_perm(panel.permission)
+        if staff_of(request).has_perm(panel.permission)
     ]
     return [(panel, html) for panel, html in found if html]
-
-
-# -- timeline
-
-
-@require_GET
-def timeline(request: HttpRequest, member: Member) -> HttpResponse:
-    """More lines, or those of another chip; a fragment for the open page."""
-    context = _timeline_context(
-        member, request.GET.get("group", ""), request.GET.get("before", "")
-    )
-    is_more = bool(request.GET.get("before"))
-    template = "crm/timeline_lines.html" if is_more else "crm/timeline.html"
-    return TemplateResponse(request, template, {"member": member, **context})
-
-
-def _timeline_context(member: Member, group: str, before: str) -> dict[str, Any]:
-    events = Event.objects.filter(member=member).select_related("account")
-    if group in Group.values:
-        events = events.filter(kind__in=kinds_of(group))
-    else:
-        group = ""
-    cursor = _read_cursor(before)
-    if cursor is not None:
-        at, pk = cursor
-        # The first bound lets PostgreSQL leave whole months out.
-        events = events.filter(at__lte=at).exclude(at=at, pk__gte=pk)
-    rows = list(events[: PAGE_LINES + 1])
-    shown = rows[:PAGE_LINES]
-    return {
-        "lines": _lines(shown, after=None if cursor is None else cursor[0]),
-        "group": group,
-        "groups": Group.choices,
-        "next_cursor": _cursor(shown[-1]) if len(rows) > PAGE_LINES else "",
-    }
-
-
-def _lines(events: list[Event], *, after: datetime | None) -> list[Line]:
-    """The words of the lines; `after` is the line above the first, whose day stands."""
-    wanted = {event.data.get("colleague") for event in events}
-    colleagues = Colleague.objects.in_bulk([pk for pk in wanted if isinstance(pk, int)])
-    day = None if after is None else timezone.localdate(after)
-    lines = []
-    for event in events:
-        wording = wordings.get(event.kind, _UNKNOWN)
-        who = colleagues.get(event.data.get("colleague", 0))
-        data = {**event.data, "who": str(who)} if who else event.data
-        today = timezone.localdate(event.at)
-        lines.append(
-            Line(
-                at=event.at,
-                title=wording.title or event.kind,
-                text=wording.text(data),
-                icon=wording.icon,
-                account=str(event.account) if event.account else "",
-                day="" if today == day else moment(event.at).rpartition(" ")[0],
-            )
-        )
-        day = today
-    return lines
-
-
-def _cursor(event: Event) -> str:
-    since_epoch = event.at - datetime(1970, 1, 1, tzinfo=UTC)
-    return f"{since_epoch // timedelta(microseconds=1)}.{event.pk}"
-
-
-def _read_cursor(text: str) -> tuple[datetime, int] | None:
-    """(at, id) of the last line shown; None for the start and for what is no cursor."""
-    micros, _dot, pk = text.partition(".")
-    digits = micros + pk
-    if not (digits.isascii() and digits.isdigit() and micros and pk):
-        return None
-    if len(micros) > 16 or len(pk) > 18:
-        return None
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return epoch + timedelta(microseconds=int(micros)), int(pk)
 
 
 # -- writes
@@ -224,11 +130,11 @@ def _read_cursor(text: str) -> tuple[datetime, int] | None:
 @require_POST
 def reveal(request: HttpRequest, member: Member) -> HttpResponse:
     """Phone and real name in clear, for a reason, on record."""
-    if not _staff(request).has_perm(REVEAL):
+    if not staff_of(request).has_perm(REVEAL):
         raise PermissionDenied
     reason = request.POST.get("reason", "")
     try:
-        revealed = revealing.reveal(member, actor=_staff(request), reason=reason)
+        revealed = revealing.reveal(member, actor=staff_of(request), reason=reason)
     except AppError as error:
         return _page(
             request, member, status=409, reveal_error=error.message, reason=reason
@@ -238,9 +144,9 @@ def reveal(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 def change_remark(request: HttpRequest, member: Member) -> HttpResponse:
-    if not _staff(request).has_perm(REMARK):
+    if not staff_of(request).has_perm(REMARK):
         raise PermissionDenied
     remark = request.POST.get("remark", "")
-    if members.change_remark(member, remark, actor=_staff(request)):
+    if members.change_remark(member, remark, actor=staff_of(request)):
         messages.success(request, _("The remark was saved."))
     return HttpResponseRedirect(reverse("admin:crm_member_change", args=[member.pk]))

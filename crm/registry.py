@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from core.registry import Text
 
 if TYPE_CHECKING:
-    from crm.models import Member, Tag
+    from crm.models import Identity, Member, StageChange, Tag
     from staff.models import Staff
 
 
@@ -20,7 +20,8 @@ class Panel:
     """One box of the member page.
 
     `render(request, member)` returns safe HTML (`render_to_string`), or "" to leave the
-    box out. Shown to holders of `permission`.
+    box out. Shown to holders of `permission`, in the column `side`: "left" says who
+    somebody is, "right" what they have with us.
     """
 
     name: str
@@ -28,16 +29,38 @@ class Panel:
     permission: str
     render: Callable[[HttpRequest, Member], str]
     order: int = 100
+    side: str = "right"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What is left of a limit for one person through one channel.
+
+    `text` is the whole sentence ("3 of 4 mass messages left this month"); `left` 0 shows
+    it as used up.
+    """
+
+    text: Text
+    left: int
 
 
 MergeHandler = Callable[["Member", "Member", "Staff"], None]
 PurgeHandler = Callable[["Member"], None]
+
+# What is left of the quotas of an app above, by the identities' ids.
+ChannelQuotas = Callable[
+    ["Member", Sequence["Identity"]], Mapping[int, Sequence[Quota]]
+]
+# Why a stage or trust level changed, "" for a reason of somebody else.
+ReasonWords = Callable[["StageChange"], Text]
 
 # What of an app above uses a tag, one sentence each: such a tag can't be deleted.
 TagUses = Callable[["Tag"], Sequence[Text]]
 
 panels: list[Panel] = []
 tag_uses: list[TagUses] = []
+channel_quotas: list[ChannelQuotas] = []
+reason_words: list[ReasonWords] = []
 _on_merge: list[MergeHandler] = []
 _on_purge: list[PurgeHandler] = []
 

@@ -1,10 +1,17 @@
-"""The one way to write a member's history, and the words of its lines."""
+"""The one way to write a member's history, and how it is read: as one timeline.
+
+What happened stands in Event. What has rows of its own anyway (orders, tags, stages,
+notes, touches) is not written twice: its app registers a `Source`, and reading merges
+them by time, each line once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db import models
@@ -13,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from core.inserting import insert_new
 from core.registry import Text
 from crm.models import Event, Member
+from staff.models import Staff
 from wechat.models import Account
 
 
@@ -22,9 +30,14 @@ class Group(models.TextChoices):
     FOLLOW = "follow", _("Follow")
     MESSAGE = "message", _("Messages")
     CLICK = "click", _("Clicks")
+    ORDER = "order", _("Orders")
+    TOUCH = "touch", _("Touches")
+    TAG = "tag", _("Tags")
+    STAGE = "stage", _("Stages")
     RELATION = "relation", _("WeCom")
     SERVICE = "service", _("Service")
     CONSENT = "consent", _("Consent")
+    NOTE = "note", _("Notes")
     PROFILE = "profile", _("Profile")
 
 
@@ -84,3 +97,121 @@ def write(
             data=data or {},
         )
     )
+
+
+# -- reading
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as people see it. `account`: through which; `url`: where to go on."""
+
+    title: Text
+    text: Text = ""
+    icon: str = "circle"
+    account: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Lines kept as rows of their own.
+
+    `rows(member, group)`: the member's rows, of any order; `group` is one of `groups` or
+    "" for all. `at`: the field (or annotation) that says when. `lines(rows, staff)`: the
+    words of a page of them, one for each, in the same order; it asks the database a
+    fixed number of times at most.
+    """
+
+    name: str
+    groups: frozenset[str]
+    rows: Callable[[Member, str], models.QuerySet[Any]]
+    lines: Callable[[Sequence[Any], Staff], Sequence[Line]]
+    at: str = "at"
+
+
+@dataclass(frozen=True, order=True)
+class Cursor:
+    """Where a line stands: earlier moments are smaller; of one moment by source and id."""
+
+    at: datetime
+    source: str
+    id: int
+
+    def __str__(self) -> str:
+        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
+        return f"{micros}.{self.source}.{self.id}"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+sources: dict[str, Source] = {}
+
+
+def add_source(source: Source) -> None:
+    """Let lines of another table stand on every timeline; from AppConfig.ready()."""
+    sources[source.name] = source
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """The line shown last; None for the start and for what is no cursor."""
+    micros, _dot, rest = text.partition(".")
+    name, _dot, pk = rest.partition(".")
+    digits = micros + pk
+    if not (digits.isascii() and digits.isdigit() and micros and pk):
+        return None
+    if name not in sources or len(micros) > 16 or len(pk) > 18:
+        return None
+    return Cursor(_EPOCH + timedelta(microseconds=int(micros)), name, int(pk))
+
+
+def read(
+    member: Member,
+    *,
+    staff: Staff,
+    limit: int,
+    group: str = "",
+    before: Cursor | None = None,
+) -> tuple[list[tuple[Cursor, Line]], bool]:
+    """The newest `limit` lines before the cursor, and whether there are earlier ones.
+
+    Costs one query a source and those of the sources' words, however long the history.
+    """
+    taking = [
+        _page(source, member, group, before, limit + 1)
+        for source in sources.values()
+        if not group or group in source.groups
+    ]
+    merged = heapq.merge(*taking, key=lambda pair: pair[0], reverse=True)
+    found = list(islice(merged, limit + 1))
+    return _worded(found[:limit], staff), len(found) > limit
+
+
+def _page(
+    source: Source, member: Member, group: str, before: Cursor | None, limit: int
+) -> list[tuple[Cursor, Any]]:
+    rows = source.rows(member, group)
+    if before is not None:
+        # The first bound lets PostgreSQL leave whole partitions out.
+        rows = rows.filter(**{f"{source.at}__lte": before.at})
+        if source.name == before.source:
+            rows = rows.exclude(**{source.at: before.at, "pk__gte": before.id})
+        elif source.name > before.source:
+            rows = rows.exclude(**{source.at: before.at})
+    found = rows.order_by(f"-{source.at}", "-pk")[:limit]
+    return [
+        (Cursor(getattr(row, source.at), source.name, row.pk), row) for row in found
+    ]
+
+
+def _worded(found: list[tuple[Cursor, Any]], staff: Staff) -> list[tuple[Cursor, Line]]:
+    by_source: dict[str, list[tuple[Cursor, Any]]] = {}
+    for cursor, row in found:
+        by_source.setdefault(cursor.source, []).append((cursor, row))
+    worded = {
+        cursor: line
+        for name, pairs in by_source.items()
+        for (cursor, _row), line in zip(
+            pairs, sources[name].lines([row for _c, row in pairs], staff), strict=True
+        )
+    }
+    return [(cursor, worded[cursor]) for cursor, _row in found]

@@ -264,10 +264,9 @@ class Recipient(models.Model):
             models.Index(
                 fields=["touch", "state", "id"], name="campaigns_recipient_state"
             ),
+            # Also of those who got nothing: a member's timeline says why.
             models.Index(
-                fields=["member", "-contacted_at"],
-                condition=models.Q(contacted_at__isnull=False),
-                name="campaigns_recipient_contacts",
+                fields=["member", "-contacted_at"], name="campaigns_recipient_member"
             ),
             # The caps of a whole audience read the last weeks of the ledger.
             BrinIndex(

@@ -1,6 +1,7 @@
 """Whom we know: members, how the platforms call them, what happened, what they agreed."""
 
 from crm.models.merges import MatchReview, Merge
+from crm.models.notes import Note
 from crm.models.orders import Category, Order, OrderItem, Product, Refund
 from crm.models.people import (
     ADD_WAYS,
@@ -30,6 +31,7 @@ __all__ = [
     "MemberTag",
     "MemberValue",
     "Merge",
+    "Note",
     "Order",
     "OrderItem",
     "Product",

@@ -146,6 +146,7 @@ class Member(models.Model):
             ("reveal_member", _("Can reveal a member's phone and real name")),
             ("remark_member", _("Can write a member's remark")),
             ("tag_member", _("Can add and remove a member's tags")),
+            ("assign_member", _("Can give a member another owner or store")),
         ]
         indexes = [
             GinIndex(fields=["name_tokens"], name="crm_member_name_tokens"),

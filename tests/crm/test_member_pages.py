@@ -162,7 +162,7 @@ def test_earlier_lines_are_loaded_page_by_page_without_gap_or_repeat(
     seen, before = [], ""
     while True:
         response = client.get(page_of(member, "timeline"), {"before": before})
-        seen += [line.text for line in response.context["lines"]]
+        seen += [each.line.text for each in response.context["lines"]]
         before = response.context["next_cursor"]
         if not before:
             break
