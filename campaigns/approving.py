@@ -21,6 +21,7 @@ from campaigns.errors import ChangedMeanwhile, NotInThisState
 from campaigns.models import Touch
 from core import audit
 from core.errors import AppError, NotAllowed
+from core.models import Job
 from core.registry import Text
 from staff.accounts import system_staff
 from staff.models import Approval, Staff
@@ -29,6 +30,8 @@ from wechat.models import Account
 ACTION = "campaigns.touch.send"
 PERMISSION = "campaigns.approve_touch"
 ASKED_FOR = timedelta(days=7)
+# The kind of job that asks where many people are meant (campaigns.asking).
+ASKING = "campaigns.ask"
 State = Touch.State
 
 
@@ -142,6 +145,23 @@ def ask(touch: Touch, *, actor: Staff) -> Approval:
     touch.refresh_from_db()
     assert row.approval is not None
     return row.approval
+
+
+def asking_job(touch: Touch) -> Job | None:
+    """The job that fixes the audience of this draft now, to ask about it."""
+    if touch.state != State.DRAFT:
+        return None
+    in_play = [Job.State.QUEUED, Job.State.RUNNING]
+    rows = Job.objects.filter(kind=ASKING, state__in=in_play, params__touch=touch.pk)
+    return rows.order_by("-id").first()
+
+
+def refuse_while_asking(touch: Touch) -> None:
+    """A change would wait for the job, and make it worth nothing."""
+    if asking_job(touch) is not None:
+        raise NotInThisState(
+            _("Its audience is being fixed: wait for that job, or cancel it first.")
+        )
 
 
 def problems_of(touch: Touch) -> list[Text]:

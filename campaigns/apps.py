@@ -11,6 +11,7 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         # Handlers register themselves.
         from campaigns import (  # noqa: F401
+            asking,
             attribution,
             bands,
             blueprints,
@@ -30,6 +31,7 @@ class CampaignsConfig(AppConfig):
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
         from crm.registry import channel_quotas, tag_uses
 
+        asking.register()
         attribution.declare_settings()
         caps.declare_settings()
         quiet.declare_settings()

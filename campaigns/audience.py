@@ -310,7 +310,7 @@ class _Found:
 
 def _counted(touch: Touch, members: MemberQuerySet) -> _Found | None:
     """None when there are many, or it would take too long."""
-    if _expected(members) > EXACT_MEMBERS:
+    if expected(members) > EXACT_MEMBERS:
         return None
     query = exclusions.of_rule(touch, members, is_few=True)
     try:
@@ -325,7 +325,7 @@ def _counted(touch: Touch, members: MemberQuerySet) -> _Found | None:
         raise
 
 
-def _expected(members: MemberQuerySet) -> int:
+def expected(members: MemberQuerySet) -> int:
     """How many PostgreSQL expects, from its statistics, without looking."""
     told = members.order_by().values("pk").explain(format="json")
     if not told:  # Django knows that nobody is meant
@@ -357,6 +357,6 @@ def _estimated(touch: Touch, members: MemberQuerySet) -> _Found:
         found = _count(cursor, exclusions.of_sample(touch, members, share * 100))
     looked_at = sum(found.people.values())
     is_all = share == 1.0 or not looked_at
-    scale = 1.0 if is_all else _expected(members) / looked_at
+    scale = 1.0 if is_all else expected(members) / looked_at
     people = {reason: round(count * scale) for reason, count in found.people.items()}
     return _Found(people, found.some)

@@ -65,6 +65,7 @@ def update(touch: Touch, revision: int, *, actor: Staff, **values: Any) -> Touch
 
     Raises FieldProblems, ChangedMeanwhile, NotInThisState once it has begun.
     """
+    approving.refuse_while_asking(touch)
     with transaction.atomic():
         row = _locked(touch)
         if row.revision != revision:
@@ -84,6 +85,7 @@ def move(touch: Touch, by: timedelta, *, actor: Staff) -> Touch:
 
     Raises NotInThisState once it has begun.
     """
+    approving.refuse_while_asking(touch)
     with transaction.atomic():
         row = _locked(touch)
         _refuse_when_begun(row)
@@ -102,6 +104,7 @@ def cancel(touch: Touch, *, actor: Staff, reason: str = "") -> Touch:
 
     Raises NotInThisState: what is being sent is stopped instead.
     """
+    approving.refuse_while_asking(touch)
     with transaction.atomic():
         row = _locked(touch)
         _refuse_when_begun(row)

@@ -26,6 +26,12 @@ def _job(request: HttpRequest, job_id: int) -> Job:
     return get_object_or_404(Job.objects.visible_to(request.user), pk=job_id)
 
 
+def _about(job: Job) -> str:
+    """The address of what the job is about; "" when its kind names none."""
+    kind = jobs.kinds.get(job.kind)
+    return kind.link(job) if kind and kind.link else ""
+
+
 def _title(job: Job) -> str:
     kind = jobs.kinds.get(job.kind)
     return job.label or (str(kind.label) if kind else job.kind)
@@ -35,14 +41,18 @@ def _title(job: Job) -> str:
 def page(request: HttpRequest, job_id: int) -> TemplateResponse:
     job = _job(request, job_id)
     return console_page(
-        request, "console/job.html", title=_title(job), context={"job": job}
+        request,
+        "console/job.html",
+        title=_title(job),
+        context={"job": job, "about": _about(job)},
     )
 
 
 @require_safe
 def progress(request: HttpRequest, job_id: int) -> TemplateResponse:
     """The part that changes; the open page asks every second until the job is over."""
-    context = {"job": _job(request, job_id)}
+    job = _job(request, job_id)
+    context = {"job": job, "about": _about(job)}
     return TemplateResponse(request, "console/job_progress.html", context)
 
 

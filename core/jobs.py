@@ -13,17 +13,19 @@ must skip what is done; otherwise the job fails and says so.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import models, transaction
+from django.db import DatabaseError, connections, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -56,6 +58,7 @@ class Kind:
     label: Text
     run: Callable[[Progress], dict[str, Any] | None]
     is_resumable: bool = False
+    link: Callable[[Job], str] | None = None
 
 
 kinds: dict[str, Kind] = {}
@@ -67,8 +70,10 @@ def register(
     run: Callable[[Progress], dict[str, Any] | None],
     *,
     is_resumable: bool = False,
+    link: Callable[[Job], str] | None = None,
 ) -> None:
-    kinds[name] = Kind(name, label, run, is_resumable)
+    """Name a kind of job. `link(job)`: the page the job is about, offered beside it."""
+    kinds[name] = Kind(name, label, run, is_resumable, link)
 
 
 def start(
@@ -165,7 +170,8 @@ def _run(job: Job, owner: str) -> None:
     try:
         if kind is None:
             raise AppError(_("Nothing here knows this kind of job any more."))
-        result = kind.run(progress)
+        with _kept_alive(progress):
+            result = kind.run(progress)
     except LostJob:
         logger.warning("Job %s was taken over by another worker", job.pk)
         return
@@ -178,6 +184,27 @@ def _run(job: Job, owner: str) -> None:
         logger.exception("Job %s (%s) failed", job.pk, job.kind)
         state, error = Job.State.FAILED, _("An unexpected error; the log knows more.")
     progress.finish(state, error=error, result=result)
+
+
+@contextlib.contextmanager
+def _kept_alive(progress: Progress) -> Iterator[None]:
+    """Renew the lease while one statement takes longer than the lease."""
+    is_over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not is_over.wait(LEASE_SECONDS / 4):
+                progress.renew()
+        finally:
+            connections.close_all()
+
+    beating = threading.Thread(target=renew, daemon=True, name="job-lease")
+    beating.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        beating.join()
 
 
 class Progress:
@@ -224,6 +251,15 @@ class Progress:
         live.notify(f"job.{self.job.pk}", job=self.job.pk)
         if self._mine.filter(cancel_requested_at__isnull=False).exists():
             raise Cancelled
+
+    def renew(self) -> None:
+        """Keep the job ours; called beside the work, from a thread of its own."""
+        try:
+            self._mine.update(
+                lease_until=timezone.now() + timedelta(seconds=LEASE_SECONDS)
+            )
+        except DatabaseError:
+            logger.exception("The lease of job %s was not renewed", self.job.pk)
 
     def _figures(self) -> dict[str, Any]:
         return {

@@ -15,11 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST
 
-from campaigns import approving, sending, touches
+from campaigns import approving, asking, sending, touches
 from campaigns.errors import ChangedMeanwhile, NotInThisState
 from campaigns.models import Touch
 from campaigns.pages import access
 from core.errors import AppError
+from core.job_pages import job_url
+from core.models import Job
 from core.registry import Text
 from staff.models import Staff
 
@@ -49,7 +51,7 @@ ACTS = (
         gettext_lazy("Ask for approval"),
         access.CHANGE_TOUCH,
         (State.DRAFT,),
-        lambda touch, actor, _reason: approving.ask(touch, actor=actor),
+        lambda touch, actor, _reason: asking.ask(touch, actor=actor),
         gettext_lazy("Approval was asked for."),
         is_primary=True,
     ),
@@ -196,12 +198,14 @@ def do(request: HttpRequest, touch: Touch) -> HttpResponse:
     reason = access.typed(request, "reason").strip()[:300]
     try:
         _check(touch, act, request, reason)
-        act.run(touch, staff, reason)
+        outcome = act.run(touch, staff, reason)
     except AppError as error:
         fresh = access.visible_touch(request, touch.pk)
         return page(
             request, fresh, status=409, problem=error.message, typed_reason=reason
         )
+    if isinstance(outcome, Job):
+        return HttpResponseRedirect(job_url(outcome))
     messages.success(request, str(act.done))
     return HttpResponseRedirect(
         reverse("admin:campaigns_touch_change", args=[touch.pk])

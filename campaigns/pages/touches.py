@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from campaigns import approving, audience, counts, quiet, touches
+from campaigns import approving, asking, audience, counts, quiet, touches
 from campaigns.forms import add_refusal
 from campaigns.models import Campaign, Touch
 from campaigns.pages import access, acts, facts, testing
@@ -22,6 +22,8 @@ from campaigns.touch_forms import NewTouchForm, TouchForm, initial_of
 from content import markup
 from content.models import Item, Version
 from core.errors import AppError
+from core.job_pages import job_url
+from core.models import Job
 from core.pages import console_page
 
 State = Touch.State
@@ -118,10 +120,12 @@ def _after_saving(request: HttpRequest, touch: Touch) -> HttpResponse:
     if request.POST.get("then") == "ask":
         fresh = access.visible_touch(request, touch.pk)
         try:
-            approving.ask(fresh, actor=access.staff_of(request))
+            outcome = asking.ask(fresh, actor=access.staff_of(request))
         except AppError as error:
             fresh = access.visible_touch(request, touch.pk)
             return page(request, fresh, status=409, problem=error.message)
+        if isinstance(outcome, Job):
+            return HttpResponseRedirect(job_url(outcome))
         messages.success(request, _("Approval was asked for."))
     return HttpResponseRedirect(address(touch))
 
@@ -144,6 +148,7 @@ def page(
         "campaign": touch.campaign,
         "actions": acts.possible(touch, staff),
         "why": facts.why(touch),
+        "asking": approving.asking_job(touch),
         "may_test": staff.has_perm(access.CHANGE_TOUCH) and touch.has_not_begun,
         "starts_later": acts.starts_later(touch),
         "is_mine": acts.is_mine(touch, staff),

@@ -6,13 +6,16 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns import touches
+from campaigns import approving, asking, touches
 from campaigns.models import Recipient, Touch
 from content.models import Item, Version
-from core.models import SystemSetting
+from core import jobs
+from core.job_pages import job_url
+from core.models import Job, SystemSetting
 from crm.models import Identity, Member, Tag
 from staff.models import OrgUnit
 from wechat.models import Account, App
@@ -215,6 +218,48 @@ def test_asking_fixes_the_people_and_shows_who_is_left_out(
     assert "周舟" in rows.content.decode()
     assert "林小满" not in rows.content.decode()
     del planner
+
+
+def test_a_big_audience_is_fixed_by_a_job_while_the_draft_waits(
+    browse, planner, touch, version, people, monkeypatch
+):
+    monkeypatch.setattr(asking, "AT_ONCE", -1)
+    client = browse(planner)
+    first = client.post(
+        url("change", touch), typed(touch, version=version.pk, then="ask")
+    )
+    job = Job.objects.get(kind=approving.ASKING)
+    again = act(client, touch, "ask")
+    assert first.url == again.url == job_url(job), "asked once, told where it stands"
+
+    shown = client.get(url("change", touch)).content.decode()
+    refused = client.post(url("change", touch), typed(touch, name="另一个名字"))
+    assert job_url(job) in shown
+    assert refused.status_code == 422
+    assert "正在固定它的人群" in refused.content.decode()
+
+    jobs.drain()
+    touch.refresh_from_db()
+    assert (touch.state, touch.planned_count) == ("in_review", 4)
+    assert touch.approval.requested_by == planner
+    assert url("change", touch) in client.get(job_url(job)).content.decode()
+
+
+def test_a_job_that_fixes_an_audience_refuses_a_touch_that_changed(
+    browse, planner, touch, version, people, monkeypatch
+):
+    monkeypatch.setattr(asking, "AT_ONCE", -1)
+    browse(planner).post(
+        url("change", touch), typed(touch, version=version.pk, then="ask")
+    )
+    Touch.objects.update(revision=F("revision") + 1)
+
+    jobs.drain()
+
+    job = Job.objects.get(kind=approving.ASKING)
+    touch.refresh_from_db()
+    assert (job.state, touch.state, touch.snapshot_at) == ("failed", "draft", None)
+    assert job.error
 
 
 def test_whoever_asked_can_not_approve_and_another_can(

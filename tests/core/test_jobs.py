@@ -176,3 +176,23 @@ def test_a_stranger_does_not_find_the_job(person: Any) -> None:
         assert client.get(reverse(f"admin:{name}", args=[job.pk])).status_code == 404
     cancel = reverse("admin:job_cancel", args=[job.pk])
     assert client.post(cancel).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_whose_one_statement_outlasts_the_lease_stays_ours(
+    person: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 0.2)
+    taken_over = []
+
+    def one_long_statement(progress: jobs.Progress) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.5)")
+        taken_over.append(jobs.release_lost())
+
+    monkeypatch.setitem(
+        jobs.kinds, "test.long", jobs.Kind("test.long", "long", one_long_statement)
+    )
+
+    assert _run("test.long", person).state == "done"
+    assert taken_over == [0]
