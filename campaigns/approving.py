@@ -86,6 +86,8 @@ def digest_of(touch: Touch) -> str:
         "valid_until": _stamp(touch.valid_until),
         "batch_size": touch.batch_size,
     }
+    if touch.topic_id is not None:
+        covered["topic"] = touch.topic_id
     text = json.dumps(covered, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -46,7 +46,9 @@ SAMPLE_MEMBERS = 4_000
 SAMPLE_NAMES = 8
 WHOLE_BASE_SHARE = 0.9
 # Reasons under which somebody may not follow the account at all.
-NOT_FOLLOWING = ("merged", "erased", "test_account", "opted_out", "unreachable")
+NOT_FOLLOWING = (
+    *("merged", "erased", "complaint", "test_account", "opted_out", "unreachable"),
+)
 
 Words = str | Promise
 

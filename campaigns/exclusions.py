@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from campaigns import caps, pace, quiet
 from campaigns.models import Touch
+from crm import permission
 from crm.models import Member, Tag
 from wechat import clock
 from wechat.models import Account, App
@@ -27,12 +28,13 @@ State = Touch.State
 # Touches that have begun and may still write to somebody.
 RUNNING = (State.SENDING, State.PAUSED, State.HELD)
 
-_NOBODY = "SELECT id, opted_out_at, phone_hash FROM crm_member WHERE false"
-# people(id, opted_out_at, phone_hash, gone, reached_at): whom it is about; `gone` why the
+_COLUMNS = ", ".join(("id", "phone_hash", *permission.PEOPLE_COLUMNS))
+_NOBODY = f"SELECT {_COLUMNS} FROM crm_member WHERE false"  # noqa: S608
+# people(id, phone_hash, what crm.permission reads, gone, reached_at): whom it is about; `gone` why the
 # record is nobody any more, `reached_at` the address, NULL for who does not follow.
 _ALL = """
 people AS (
-    SELECT chosen.id, opted_out_at, phone_hash, '' AS gone, reach.address AS reached_at
+    SELECT chosen.*, '' AS gone, reach.address AS reached_at
     FROM ({members}) chosen
     LEFT JOIN (
         SELECT member_id, min(value) AS address FROM crm_identity
@@ -44,7 +46,7 @@ people AS (
 # Few of them: every other set is looked up for these people only, addresses one by one.
 _FEW = """
 {p}people AS MATERIALIZED (
-    SELECT chosen.id, opted_out_at, phone_hash, '' AS gone, (
+    SELECT chosen.*, '' AS gone, (
         SELECT min(value) FROM crm_identity
         WHERE account_id = %(account)s AND kind = 'openid' AND is_following
             AND member_id = chosen.id
@@ -57,8 +59,8 @@ _SAMPLE = "WHERE id IN (SELECT id FROM crm_member TABLESAMPLE SYSTEM (%(percent)
 # Those of the snapshot who still wait, at the address that was fixed.
 _WAITING = """
 people AS MATERIALIZED (
-    SELECT member.id, member.opted_out_at, member.phone_hash,
-        recipient.id AS recipient_id,
+    SELECT member.id, member.phone_hash, member.opted_out_at, member.frozen_until,
+        member.no_personalisation, recipient.id AS recipient_id,
         CASE WHEN member.merged_into_id IS NOT NULL THEN 'merged'
              WHEN member.purged_at IS NOT NULL THEN 'erased' ELSE '' END AS gone, (
             SELECT value FROM crm_identity
@@ -92,11 +94,12 @@ suppressed AS MATERIALIZED (
 withdrawn AS MATERIALIZED (
     SELECT DISTINCT entry.member_id FROM crm_consententry entry
     WHERE entry.purpose = 'marketing' AND entry.action = 'withdrawn'
-        AND entry.account_id = %(account)s {only_entry}
+        AND entry.account_id = %(account)s AND entry.channel = '' {only_entry}
         AND NOT EXISTS (
             SELECT FROM crm_consententry later
             WHERE later.member_id = entry.member_id AND later.purpose = 'marketing'
                 AND later.account_id = %(account)s AND later.action = 'granted'
+                AND later.channel = ''
                 AND (later.at, later.id) > (entry.at, entry.id)
         )
 ),
@@ -121,18 +124,21 @@ counted AS (
     GROUP BY member_id
 ),
 capped AS MATERIALIZED (
-    SELECT member_id, of_quota >= %(month_quota)s AS is_quota_used,
-        a_day >= %(cap_day)s OR a_week >= %(cap_week)s OR a_month >= %(cap_month)s
-            AS is_capped
+    SELECT counted.member_id, of_quota >= %(month_quota)s AS is_quota_used,
+        a_day >= %(cap_day)s OR a_week >= least(%(cap_week)s, own.max_per_week)
+            OR a_month >= %(cap_month)s AS is_capped
     FROM counted
+    LEFT JOIN crm_preference own ON own.member_id = counted.member_id
+        AND own.max_per_week IS NOT NULL
     WHERE of_quota >= %(month_quota)s OR a_day >= %(cap_day)s
-        OR a_week >= %(cap_week)s OR a_month >= %(cap_month)s
+        OR a_week >= least(%(cap_week)s, own.max_per_week) OR a_month >= %(cap_month)s
 ),
 open_window AS MATERIALIZED (
     SELECT DISTINCT recipient FROM wechat_replywindow
     WHERE %(needs_window)s AND app_id = ANY(%(apps)s)
         AND closes_at > %(window_at)s AND allowed > reserved + used
 ),
+{declined}
 """
 # {p}: "" for everybody, "twin_" for those who share a phone.
 _JUDGED = """
@@ -140,10 +146,12 @@ _JUDGED = """
     SELECT people.*,
         CASE
             WHEN people.gone <> '' THEN people.gone
+            {frozen}
             WHEN suppressed.member_id IS NOT NULL THEN 'test_account'
             WHEN people.opted_out_at IS NOT NULL OR withdrawn.member_id IS NOT NULL
                 OR refused_phone.phone_hash IS NOT NULL THEN 'opted_out'
             WHEN people.reached_at IS NULL THEN 'unreachable'
+            {chosen}
             WHEN %(needs_window)s AND open_window.recipient IS NULL THEN 'window_closed'
             WHEN %(needs_quota)s AND capped.is_quota_used THEN 'month_quota'
             WHEN capped.is_capped THEN 'frequency_cap'
@@ -157,6 +165,7 @@ _JUDGED = """
     LEFT JOIN capped ON capped.member_id = people.id
     LEFT JOIN refused_phone ON refused_phone.phone_hash = people.phone_hash
     LEFT JOIN open_window ON open_window.recipient = people.reached_at
+    {declined}
 )
 """
 # Of several records with one phone that could get it, the earliest does. Those who share
@@ -223,7 +232,7 @@ def of_rule(touch: Touch, members: QuerySet[Member], *, is_few: bool = False) ->
     else:
         text = _ALL.format(members=chosen) + sets + _DOUBLED.format(only_phones="")
         text += _FEW.format(p="twin_", members=chosen, only=_TWINS)
-    text += _JUDGED.format(p="") + "," + _JUDGED.format(p="twin_") + _FIRST_OF_PERSON
+    text += f"{_judged()},{_judged('twin_')}{_FIRST_OF_PERSON}"
     return Query(f"WITH {text}", params)
 
 
@@ -232,7 +241,7 @@ def of_sample(touch: Touch, members: QuerySet[Member], percent: float) -> Query:
     chosen, params = _members_sql(members)
     params |= _params(touch, moment_of(touch), _ahead_of_plan(touch))
     text = _FEW.format(p="", members=chosen, only=_SAMPLE) + _sets(params, is_few=True)
-    text += _JUDGED.format(p="")
+    text += _judged()
     text += ", verdict AS (SELECT id, reason FROM judged)"
     return Query(f"WITH {text}", params | {"percent": percent})
 
@@ -240,7 +249,7 @@ def of_sample(touch: Touch, members: QuerySet[Member], percent: float) -> Query:
 def of_waiting(touch: Touch, recipient_ids: list[int] | None) -> Query:
     """verdict(recipient_id, reason) of those who still wait, judged now."""
     params = _params(touch, timezone.now(), _ahead_of_run(touch))
-    text = _WAITING + _sets(params, is_few=True) + _JUDGED.format(p="")
+    text = _WAITING + _sets(params, is_few=True) + _judged()
     return Query(f"WITH {text}{_FIRST_OF_TOUCH}", params | {"chunk": recipient_ids})
 
 
@@ -263,13 +272,31 @@ def _sets(params: dict[str, Any], *, is_few: bool) -> str:
         only_held=only.format("held"),
         only_entry=only.format("entry"),
         only_made=only_made,
+        declined=permission.DECLINED.format(only=only.format("choice")),
         ahead=_AHEAD.format(only_made=only_made) if params["ahead"] else "",
+    )
+
+
+def _judged(prefix: str = "") -> str:
+    """The verdicts on `people`, or on those of another name."""
+    return _JUDGED.format(
+        p=prefix,
+        frozen=permission.FROZEN,
+        chosen=permission.CHOSEN,
+        declined=permission.JOIN,
+    )
+
+
+def is_personal(touch: Touch) -> bool:
+    """Whether its audience is chosen by anything we know of people (PIPL Art. 24)."""
+    return any(
+        value not in (None, "", [], {}) for value in (touch.audience or {}).values()
     )
 
 
 def _members_sql(members: QuerySet[Member]) -> tuple[str, dict[str, Any]]:
     """The rows as SQL with named values, so that they stand inside a larger query."""
-    rows = members.order_by().values("id", "opted_out_at", "phone_hash")
+    rows = members.order_by().values("id", "phone_hash", *permission.PEOPLE_COLUMNS)
     try:
         text, values = rows.query.sql_with_params()
     except EmptyResultSet:  # Django knows that nobody is meant
@@ -308,6 +335,12 @@ def _params(touch: Touch, at: datetime, ahead: list[int]) -> dict[str, Any]:
         "window_at": clock.platform_time(account, at),
         "is_over": at >= end_of(touch),
         "is_too_quiet": quiet.next_allowed(at) >= end_of(touch),
+        **permission.params(
+            channel=touch.channel,
+            topic_id=touch.topic_id,
+            is_personal=is_personal(touch),
+            at=at,
+        ),
     }
 
 

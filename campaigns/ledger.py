@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from campaigns import sending
-from campaigns.models import Recipient
+from campaigns import exclusions, reasons, sending
+from campaigns.models import Recipient, Touch
 from core import doorbell
+from crm import permission
 from wechat.models import OutboundBatch, OutboundMessage
 from wechat.registry import (
     Veto,
@@ -28,6 +29,10 @@ LEFT_OUT = {
     "expired": "expired",
     "stopped": "stopped",
     "opted_out": "opted_out",
+    "complaint": "complaint",
+    "channel_off": "channel_off",
+    "topic_off": "topic_off",
+    "no_personalisation": "no_personalisation",
     "purged": "erased",
     "erased": "erased",
     "not_waiting": "stopped",
@@ -46,28 +51,54 @@ RING_EVERY = 250
 
 @may_send
 def still_waits(message: OutboundMessage) -> Veto | None:
-    """A merge or an erasure may have taken the person out since it was planned."""
+    """A merge, an erasure or their own choice may have taken the person out meanwhile."""
     if message.purpose != sending.PURPOSE:
         return None
-    rows = Recipient.objects.filter(pk=int(message.reference), state=State.WAITING)
-    return None if rows.exists() else Veto("not_waiting", "")
+    return still_wait([message]).get(message.pk)
 
 
 @for_many(still_waits)
 def still_wait(messages: list[OutboundMessage]) -> dict[int, Veto]:
-    """As `still_waits`, in one question."""
+    """As `still_waits`, in one question, and one for each touch they are of."""
     mine = {
         int(each.reference): each.pk
         for each in messages
         if each.purpose == sending.PURPOSE
     }
     rows = Recipient.objects.filter(pk__in=mine, state=State.WAITING)
-    waiting = set(rows.values_list("pk", flat=True))
-    return {
+    waiting = dict(rows.values_list("pk", "touch"))
+    found = {
         message: Veto("not_waiting", "")
         for recipient, message in mine.items()
         if recipient not in waiting
     }
+    touches = Touch.objects.filter(pk__in=set(waiting.values()))
+    for touch in touches.only("channel", "topic", "audience"):
+        meant = [pk for pk, its_touch in waiting.items() if its_touch == touch.pk]
+        refusing = Recipient.objects.filter(_refusing(touch), pk__in=meant)
+        for row in refusing.select_related("member"):
+            code = _refusal(touch, row)
+            found[mine[row.pk]] = Veto(code, reasons.words(code))
+    return found
+
+
+def _refusing(touch: Touch) -> Q:
+    """Recipients the touch must not reach any more, by their own word or a complaint."""
+    return permission.refusing(
+        touch.channel,
+        touch.topic_id,
+        is_personal=exclusions.is_personal(touch),
+        prefix="member__",
+    )
+
+
+def _refusal(touch: Touch, row: Recipient) -> str:
+    return permission.refusal(
+        row.member,
+        touch.channel,
+        touch.topic,
+        is_personal=exclusions.is_personal(touch),
+    )
 
 
 @on_sent(sending.PURPOSE)
@@ -129,11 +160,9 @@ def people_of(batch: OutboundBatch) -> QuerySet[Recipient]:
 
 @may_send_batch(sending.PURPOSE)
 def batch_is_current(batch: OutboundBatch) -> Veto | None:
-    """Who opted out, left or was erased since the people were frozen: freeze anew."""
-    people = people_of(batch)
-    gone = people.exclude(state=State.WAITING) | people.filter(
-        member__opted_out_at__isnull=False
-    )
+    """Who refused, left or was erased since the people were frozen: freeze anew."""
+    touch = Touch.objects.get(pk=int(batch.run.reference))
+    gone = people_of(batch).filter(~Q(state=State.WAITING) | _refusing(touch))
     return Veto("outdated", "") if gone.exists() else None
 
 

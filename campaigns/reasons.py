@@ -26,9 +26,13 @@ class Reason:
 ORDER = (
     "merged",
     "erased",
+    "complaint",
     "test_account",
     "opted_out",
     "unreachable",
+    "channel_off",
+    "topic_off",
+    "no_personalisation",
     "window_closed",
     "month_quota",
     "frequency_cap",
@@ -63,6 +67,26 @@ REASONS: dict[str, Reason] = {
         _("Wants no marketing messages."),
         _("Nothing to do: this is the customer's decision."),
     ),
+    "complaint": Reason(
+        _("Complaint"),
+        _("Has complained: no marketing until some time after it is closed."),
+        _("Settle the complaint and close it; what it is about stands on the member."),
+    ),
+    "channel_off": Reason(
+        _("Channel refused"),
+        _("Wants no marketing through this channel."),
+        _("Nothing to do: this is the customer's decision."),
+    ),
+    "topic_off": Reason(
+        _("Topic refused"),
+        _("Wants nothing on this topic."),
+        _("Nothing to do: this is the customer's decision."),
+    ),
+    "no_personalisation": Reason(
+        _("No personalisation"),
+        _("Wants only what everybody gets, and this audience is chosen."),
+        _("Send it to everybody, or leave these people out."),
+    ),
     "unreachable": Reason(
         _("Not reachable"),
         _("Does not follow this account."),
@@ -85,7 +109,8 @@ REASONS: dict[str, Reason] = {
     "frequency_cap": Reason(
         _("Frequency cap"),
         _(
-            "Has got as many marketing messages as one person may get in a day, week or month."
+            "Has got as many marketing messages as one person may get in a day, week or "
+            "month, or as they themselves want."
         ),
         _("Send later; the caps stand in the settings."),
     ),

@@ -13,7 +13,7 @@ from campaigns.forms import refuse_far_away, select, text_input
 from campaigns.models import Campaign, Phase, Touch
 from campaigns.touches import CARRIES, CHANNELS
 from content.models import Item, Version
-from crm.models import Member, Tag
+from crm.models import Member, Tag, Topic
 from staff.models import Staff
 from wechat.models import Account
 
@@ -118,6 +118,14 @@ class TouchForm(NewTouchForm):
         widget=select(),
         empty_label=_("Choose approved content …"),
     )
+    topic = forms.ModelChoiceField(
+        Topic.objects.none(),
+        label=_("Topic"),
+        required=False,
+        widget=select(),
+        empty_label=_("About nothing in particular"),
+        help_text=_("Members who want nothing of the topic are left out."),
+    )
     tags_any = TagsField(_("Carries any of these tags"))
     tags_all = TagsField(_("Carries all of these tags"))
     tags_none = TagsField(_("Carries none of these tags"))
@@ -175,6 +183,8 @@ class TouchForm(NewTouchForm):
         self.touch = touch
         versions: Any = self.fields["version"]
         versions.queryset = offered_versions(staff, touch)
+        topics: Any = self.fields["topic"]
+        topics.queryset = offered_topics(touch)
         self._offer_tags(staff)
         ways_offered: Any = self.fields["way"]
         kept = way_of(touch)
@@ -213,6 +223,7 @@ class TouchForm(NewTouchForm):
             "name",
             "phase",
             "version",
+            "topic",
             "scheduled_at",
             "valid_until",
             "batch_size",
@@ -236,6 +247,7 @@ def initial_of(touch: Touch) -> dict[str, Any]:
         "phase": touch.phase_id,
         "way": way_of(touch),
         "version": touch.version_id,
+        "topic": touch.topic_id,
         "scheduled_at": touch.scheduled_at,
         "valid_until": touch.valid_until,
         "batch_size": touch.batch_size,
@@ -243,6 +255,12 @@ def initial_of(touch: Touch) -> dict[str, Any]:
         "stages": rule.get("stages") or [],
         **{name: rule.get(name) for name in DAY_FIELDS},
     }
+
+
+def offered_topics(touch: Touch) -> Any:
+    """Topics of the campaign's data controller and shared ones, and the chosen one."""
+    rows = Topic.objects.of_controller(touch.campaign.org_unit.controller_id)
+    return rows.filter(Q(archived_at__isnull=True) | Q(pk=touch.topic_id))
 
 
 def offered_versions(staff: Staff, touch: Touch) -> Any:

@@ -21,7 +21,7 @@ from content.models import Item, Version
 from content.registry import Use, in_use
 from core import audit
 from core.registry import Text
-from crm.models import Tag
+from crm.models import Tag, Topic
 from staff.models import Staff
 from wechat import limits
 from wechat.models import Account
@@ -30,7 +30,7 @@ State, Channel = Touch.State, Touch.Channel
 NAME_LENGTH = 80
 # What a second person says yes to; the others may change any time before the start.
 APPROVED_FIELDS = (
-    *("channel", "account", "version", "audience"),
+    *("channel", "account", "version", "audience", "topic"),
     *("scheduled_at", "valid_until", "batch_size"),
 )
 FIELDS = ("name", "phase", *APPROVED_FIELDS)
@@ -228,6 +228,8 @@ def _problems(touch: Touch, actor: Staff) -> dict[str, Text]:
         found["account"] = words
     elif touch.channel not in CHANNELS.get(touch.account.kind, ()):
         found["channel"] = _("This account can't send that way.")
+    if words := _problem_of_topic(touch):
+        found["topic"] = words
     if words := _problem_of_content(touch, actor):
         found["version"] = words
     if touch.valid_until and touch.valid_until <= (
@@ -250,6 +252,14 @@ def _problem_of_account(touch: Touch, actor: Staff) -> Text:
     if touch.account.state == Account.State.REVOKED:
         return _("The account is revoked: nothing can be sent through it.")
     return ""
+
+
+def _problem_of_topic(touch: Touch) -> Text:
+    controller = touch.campaign.org_unit.controller_id
+    topics = Topic.objects.of_controller(controller)
+    if touch.topic_id is None or topics.filter(pk=touch.topic_id).exists():
+        return ""
+    return _("Choose a topic of the campaign's own data controller.")
 
 
 def _problem_of_content(touch: Touch, actor: Staff) -> Text:

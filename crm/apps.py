@@ -14,6 +14,9 @@ class CrmConfig(AppConfig):
 
         # Handlers register themselves.
         from crm import (  # noqa: F401
+            complaints,
+            consent,
+            consent_texts,
             contacts,
             history,
             inbound,
@@ -53,7 +56,14 @@ class CrmConfig(AppConfig):
                 maximum=500,
             )
         )
-        builtin_data.extend((partitions.make_ahead, taxonomy.load_builtin))
+        complaints.declare_settings()
+        builtin_data.extend(
+            (
+                partitions.make_ahead,
+                taxonomy.load_builtin,
+                consent_texts.load_builtin,
+            )
+        )
         periodic_tasks.extend(
             (
                 PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600),

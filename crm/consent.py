@@ -1,18 +1,30 @@
-"""The ledger of yes and no: withdrawn and granted, and what stands now."""
+"""The ledger of yes and no: withdrawn, granted and limited, and what stands now.
+
+The ledger only grows; `standing` reads from it what stands, and `refresh` writes that to
+where audiences are judged: Member.opted_out_at and no_personalisation, and Preference.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
 
 from core import audit
-from crm import timeline
-from crm.models import ConsentEntry, Member
+from crm import permission, timeline
+from crm.models import ConsentEntry, ConsentText, Member, Preference, Topic
+from crm.models.consents import Purpose
+from crm.registry import on_merge, on_purge
 from staff.models import Staff
 from wechat.models import Account
 
-MARKETING = "marketing"
+Action = ConsentEntry.Action
+MARKETING = Purpose.MARKETING
+_SAID = (
+    *("purpose", "channel", "topic", "max_per_week", "account", "action"),
+    *("text", "source", "at"),
+)
 
 
 def withdraw(
@@ -25,26 +37,34 @@ def withdraw(
     account: Account | None = None,
     evidence: str = "",
     purpose: str = MARKETING,
+    channel: str = "",
+    topic: Topic | None = None,
+    text: ConsentText | None = None,
 ) -> bool:
     """Write that the member wants no more of `purpose`; False if `key` was written.
 
     Args:
         at: when they said so, by the source's own time.
         key: names the source ("inbound:417"); writing it twice is one entry.
-        source: how we know: "message", "staff", …
+        source: how we know, of SOURCES: "message", "staff", "preferences" …
         evidence: their words, ≤ 200 characters.
+        channel: of Channel; "": all of them.
+        topic: with the purpose "topic".
+        text: what they had before their eyes.
     """
-    return _write(
-        member,
-        ConsentEntry.Action.WITHDRAWN,
-        actor=actor,
-        at=at,
-        key=key,
-        source=source,
-        account=account,
-        evidence=evidence,
+    entry = ConsentEntry(
         purpose=purpose,
+        channel=channel,
+        topic=topic,
+        account=account,
+        action=Action.WITHDRAWN,
+        text=text,
+        source=source,
+        evidence=evidence,
+        key=key,
+        at=at,
     )
+    return _write(member, entry, actor=actor)
 
 
 def grant(
@@ -57,73 +77,211 @@ def grant(
     account: Account | None = None,
     evidence: str = "",
     purpose: str = MARKETING,
+    channel: str = "",
+    topic: Topic | None = None,
+    text: ConsentText | None = None,
 ) -> bool:
-    """Write that the member agrees (again) to `purpose`; arguments as for `withdraw`."""
-    return _write(
-        member,
-        ConsentEntry.Action.GRANTED,
-        actor=actor,
-        at=at,
-        key=key,
-        source=source,
-        account=account,
-        evidence=evidence,
+    """Write that the member agrees (again) to `purpose`; arguments as for `withdraw`.
+
+    With the purpose "frequency": no limit of their own any more.
+    """
+    entry = ConsentEntry(
         purpose=purpose,
+        channel=channel,
+        topic=topic,
+        account=account,
+        action=Action.GRANTED,
+        text=text,
+        source=source,
+        evidence=evidence,
+        key=key,
+        at=at,
     )
+    return _write(member, entry, actor=actor)
 
 
-@transaction.atomic
-def _write(
+def limit(
     member: Member,
-    action: ConsentEntry.Action,
     *,
+    max_per_week: int,
     actor: Staff,
     at: datetime,
     key: str,
     source: str,
-    account: Account | None,
-    evidence: str,
-    purpose: str,
+    evidence: str = "",
+    text: ConsentText | None = None,
 ) -> bool:
+    """Write how many marketing messages a week the member wants at most."""
+    entry = ConsentEntry(
+        purpose=Purpose.FREQUENCY,
+        max_per_week=max_per_week,
+        action=Action.LIMITED,
+        text=text,
+        source=source,
+        evidence=evidence,
+        key=key,
+        at=at,
+    )
+    return _write(member, entry, actor=actor)
+
+
+@transaction.atomic
+def _write(member: Member, given: ConsentEntry, *, actor: Staff) -> bool:
     # The member's row orders two entries that come at once.
     locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
     entry, is_new = ConsentEntry.objects.get_or_create(
-        key=key,
+        key=given.key,
         defaults={
             "member": locked,
-            "purpose": purpose,
-            "account": account,
-            "action": action,
-            "source": source,
-            "evidence": evidence[:200],
-            "at": at,
+            "evidence": given.evidence[:200],
+            **{name: getattr(given, name) for name in _SAID},
         },
     )
     if not is_new:
         return False
-    if purpose == MARKETING:
-        locked.opted_out_at = member.opted_out_at = opted_out_since(locked)
-        locked.save(update_fields=["opted_out_at"])
-    timeline.write(
-        member=locked,
-        kind=f"consent.{action}",
-        at=at,
-        key=f"consent:{entry.pk}",
-        account=account,
-        data={"purpose": purpose, "source": source},
-    )
-    audit.record(
-        f"crm.consent.{action}",
-        locked,
-        actor=actor,
-        after={"purpose": purpose, "source": source, "entry": entry.pk},
-    )
+    refresh(locked)
+    member.opted_out_at = locked.opted_out_at
+    member.no_personalisation = locked.no_personalisation
+    _tell(locked, entry, actor=actor)
     return True
 
 
+def _tell(member: Member, entry: ConsentEntry, *, actor: Staff) -> None:
+    about = {
+        name: value
+        for name, value in (
+            ("channel", entry.channel),
+            ("topic", entry.topic.name if entry.topic else ""),
+            ("max_per_week", entry.max_per_week),
+        )
+        if value
+    }
+    told = {"purpose": str(entry.purpose), "source": entry.source, **about}
+    timeline.write(
+        member=member,
+        kind=f"consent.{entry.action}",
+        at=entry.at,
+        key=f"consent:{entry.pk}",
+        account=entry.account,
+        data=told,
+    )
+    audit.record(
+        f"crm.consent.{entry.action}",
+        member,
+        actor=actor,
+        after={**told, "entry": entry.pk},
+    )
+
+
+# -- what stands now
+
+
+@dataclass
+class Standing:
+    """What the newest entries of a member say, each of its purpose, channel and topic."""
+
+    opted_out_at: datetime | None = None
+    no_personalisation: bool = False
+    max_per_week: int | None = None
+    channels_off: list[str] = field(default_factory=list)
+    topics_off: list[int] = field(default_factory=list)
+    # The entry that decides, by (purpose, channel, topic id).
+    entries: dict[tuple[str, str, int | None], ConsentEntry] = field(
+        default_factory=dict
+    )
+
+    @property
+    def is_default(self) -> bool:
+        return not (self.channels_off or self.topics_off or self.max_per_week)
+
+
+def standing(member: Member) -> Standing:
+    """Read what stands now from the whole ledger of the member."""
+    found = Standing()
+    rows = ConsentEntry.objects.filter(member=member).select_related("topic")
+    for entry in rows.order_by("-at", "-id"):
+        place = (entry.purpose, entry.channel, entry.topic_id)
+        if place not in found.entries:
+            found.entries[place] = entry
+            _count(found, entry)
+    found.channels_off.sort()
+    found.topics_off.sort()
+    return found
+
+
+def _count(found: Standing, entry: ConsentEntry) -> None:
+    is_no = entry.action == Action.WITHDRAWN
+    if entry.purpose == Purpose.FREQUENCY:
+        found.max_per_week = entry.max_per_week
+    elif not is_no:
+        return
+    elif entry.purpose == Purpose.MARKETING and not entry.channel:
+        found.opted_out_at = entry.at
+    elif entry.purpose == Purpose.MARKETING:
+        found.channels_off.append(entry.channel)
+    elif entry.purpose == Purpose.TOPIC and entry.topic_id is not None:
+        found.topics_off.append(entry.topic_id)
+    elif entry.purpose == Purpose.PERSONALISATION:
+        found.no_personalisation = True
+
+
+def refresh(member: Member) -> Standing:
+    """Write what the ledger says to where it is read set-wise; the caller holds the row.
+
+    Where the ledger has no word, the columns keep what another system told us.
+    """
+    found = standing(member)
+    if (MARKETING, "", None) in found.entries:
+        member.opted_out_at = found.opted_out_at
+    if (Purpose.PERSONALISATION, "", None) in found.entries:
+        member.no_personalisation = found.no_personalisation
+    member.save(update_fields=["opted_out_at", "no_personalisation"])
+    chosen = {
+        "channels_off": found.channels_off,
+        "topics_off": found.topics_off,
+        "max_per_week": found.max_per_week,
+    }
+    known = Preference.objects.filter(member=member)
+    if found.is_default and not known.exists():
+        return found
+    Preference.objects.update_or_create(member=member, defaults=chosen)
+    return found
+
+
 def opted_out_since(member: Member) -> datetime | None:
-    """When the newest entry on marketing withdrew it; None when it stands or is unset."""
-    newest = member.consent_entries.filter(purpose=MARKETING).first()
-    if newest is None or newest.action == ConsentEntry.Action.GRANTED:
-        return None
-    return newest.at
+    """When the newest entry on all marketing withdrew it; None when it stands or is unset."""
+    return standing(member).opted_out_at
+
+
+def may_market(
+    member: Member,
+    channel: str,
+    topic: Topic | None = None,
+    *,
+    is_personal: bool = False,
+    at: datetime | None = None,
+) -> bool:
+    """Whether marketing about `topic` may reach the member through `channel`.
+
+    crm.permission says why not, and has the set-wise forms.
+    """
+    return not permission.refusal(
+        member, channel, topic, is_personal=is_personal, at=at
+    )
+
+
+# -- people who become one, and people who are forgotten
+
+
+@on_merge
+def _follow_merge(primary: Member, duplicate: Member, _actor: Staff) -> None:
+    """The entries of both stand under one name now: the newest word holds."""
+    refresh(primary)
+
+
+@on_purge
+def _forget(member: Member) -> None:
+    """What was agreed to, and when, stays as evidence of nobody; the words go."""
+    ConsentEntry.objects.filter(member=member).exclude(evidence="").update(evidence="")
+    people = [member.pk, *member.merged_members.values_list("pk", flat=True)]
+    Preference.objects.filter(member__in=people).delete()

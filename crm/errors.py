@@ -22,6 +22,11 @@ class TooManyReveals(AppError):
     message = _("You have looked at many phone numbers this hour; try again later.")
 
 
+class ComplaintClosed(AppError):
+    code = "complaint_closed"
+    message = _("Somebody closed this complaint already.")
+
+
 class ReasonMissing(AppError):
     code = "reason_missing"
     message = _("Say why you need it.")

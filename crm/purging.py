@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from core import audit
 from crm import registry
 from crm.identities import digest
-from crm.models import ConsentEntry, Event, Identity, Member, Relation, Tombstone
+from crm.models import Event, Identity, Member, Relation, Tombstone
 from staff.accounts import system_staff
 from staff.models import Staff
 from wechat import erasure
@@ -86,7 +86,6 @@ def purge(pk: int, *, actor: Staff) -> bool:
     Identity.objects.filter(member=member).delete()
     Event.objects.filter(member=member).update(data={})
     Relation.objects.filter(member=member).update(remark="", description="")
-    ConsentEntry.objects.filter(member=member).update(evidence="")
     for each in Member.objects.filter(merged_into=member):
         _empty(each)
         each.save()

@@ -57,12 +57,17 @@ ReasonWords = Callable[["StageChange"], Text]
 # What of an app above uses a tag, one sentence each: such a tag can't be deleted.
 TagUses = Callable[["Tag"], Sequence[Text]]
 
+# (ids of members, tag, who did it), in the transaction of the change.
+TagHandler = Callable[[Sequence[int], "Tag", "Staff"], None]
+
 panels: list[Panel] = []
 tag_uses: list[TagUses] = []
 channel_quotas: list[ChannelQuotas] = []
 reason_words: list[ReasonWords] = []
 _on_merge: list[MergeHandler] = []
 _on_purge: list[PurgeHandler] = []
+_on_tagged: list[TagHandler] = []
+_on_untagged: list[TagHandler] = []
 
 
 def add_panel(panel: Panel) -> None:
@@ -96,3 +101,28 @@ def on_purge(handler: PurgeHandler) -> PurgeHandler:
 def tell_purge(member: Member) -> None:
     for handler in _on_purge:
         handler(member)
+
+
+def on_tagged(handler: TagHandler) -> TagHandler:
+    """Register `handler(members, tag, actor)`: called when at least one got the tag.
+
+    `members` are all that were meant, also those who carried it before.
+    """
+    _on_tagged.append(handler)
+    return handler
+
+
+def on_untagged(handler: TagHandler) -> TagHandler:
+    """As `on_tagged`, when it was taken off by somebody; not when its time was over."""
+    _on_untagged.append(handler)
+    return handler
+
+
+def tell_tagged(members: Sequence[int], tag: Tag, *, actor: Staff) -> None:
+    for handler in _on_tagged:
+        handler(members, tag, actor)
+
+
+def tell_untagged(members: Sequence[int], tag: Tag, *, actor: Staff) -> None:
+    for handler in _on_untagged:
+        handler(members, tag, actor)

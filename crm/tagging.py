@@ -87,6 +87,7 @@ def tag(
         added = int(cursor.fetchone()[0])
     if added:
         _keep_trail("tagged", members, held, added, actor=actor)
+        registry.tell_tagged(members, held, actor=actor)
     return added
 
 
@@ -97,6 +98,7 @@ def untag(members: Sequence[int], taken: Tag, *, actor: Staff) -> int:
     removed = rows.delete()[0]
     if removed:
         _keep_trail("untagged", members, taken, removed, actor=actor)
+        registry.tell_untagged(members, taken, actor=actor)
     return removed
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from crm import permission
 from crm.identities import digest, find_member, kind_for
-from crm.models import Identity, Tombstone
+from crm.models import Identity, Member, Tombstone
+from crm.models.consents import Channel
 from wechat.models import OutboundMessage
 from wechat.registry import Veto, for_many, may_send
 
 # Answers to what somebody just did or asked; everything else is marketing.
 ANSWERS = ("service.", "content.", "crm.")
+CHANNELS: dict[str, str] = {
+    OutboundMessage.Channel.MP_CUSTOM: Channel.CUSTOM,
+    OutboundMessage.Channel.WECOM_WELCOME: Channel.WECOM,
+}
+WORDS = {
+    "opted_out": _("The member opted out."),
+    "complaint": _("The member has complained: marketing is frozen."),
+    "channel_off": _("The member wants no marketing through this channel."),
+}
 
 
 @may_send
@@ -24,9 +35,9 @@ def veto(message: OutboundMessage) -> Veto | None:
         ).exists():
             return Veto("purged", _("The person's data was purged."))
         return None
-    if member.opted_out_at and not message.purpose.startswith(ANSWERS):
-        return Veto("opted_out", _("The member opted out."))
-    return None
+    if message.purpose.startswith(ANSWERS):
+        return None
+    return _words(permission.refusal(member, _channel(message)))
 
 
 @for_many(veto)
@@ -40,8 +51,10 @@ def vetoes(messages: list[OutboundMessage]) -> dict[int, Veto]:
             kind=kind,
             account=account,
             value__in={message.recipient for message in messages},
-        ).values_list("value", "member__opted_out_at")
+        ).values_list("value", "member_id")
     )
+    marketing = [each for each in messages if not each.purpose.startswith(ANSWERS)]
+    refusals = _refusals(marketing, known)
     strangers = {
         digest(kind, account.pk, message.recipient): message.recipient
         for message in messages
@@ -58,6 +71,35 @@ def vetoes(messages: list[OutboundMessage]) -> dict[int, Veto]:
     for message in messages:
         if message.recipient in purged:
             refused[message.pk] = Veto("purged", _("The person's data was purged."))
-        elif known.get(message.recipient) and not message.purpose.startswith(ANSWERS):
-            refused[message.pk] = Veto("opted_out", _("The member opted out."))
+        elif veto := refusals.get(message.pk):
+            refused[message.pk] = veto
     return refused
+
+
+def _refusals(
+    messages: list[OutboundMessage], members: dict[str, int]
+) -> dict[int, Veto]:
+    """Whom marketing must not reach: hardly anybody, so only they are read whole."""
+    by_channel: dict[str, list[OutboundMessage]] = {}
+    for message in messages:
+        by_channel.setdefault(_channel(message), []).append(message)
+    found: dict[int, Veto] = {}
+    for channel, rows in by_channel.items():
+        meant = {members[each.recipient] for each in rows if each.recipient in members}
+        refusing = Member.objects.filter(
+            permission.refusing(channel), pk__in=meant
+        ).in_bulk()
+        for message in rows:
+            member = refusing.get(members.get(message.recipient, 0))
+            veto = member and _words(permission.refusal(member, channel))
+            if veto:
+                found[message.pk] = veto
+    return found
+
+
+def _channel(message: OutboundMessage) -> str:
+    return CHANNELS.get(message.channel, "")
+
+
+def _words(code: str) -> Veto | None:
+    return Veto(code, WORDS[code]) if code else None

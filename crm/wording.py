@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
-from crm.models import PURPOSES, SOURCES
+from crm.models import CHANNELS, PURPOSES, SOURCES
 from crm.timeline import Group, describe
 
 _MESSAGE_TITLES: dict[str, tuple[Text, str]] = {
@@ -105,7 +105,15 @@ def _answers(data: dict[str, Any]) -> Text:
 
 def _consent(data: dict[str, Any]) -> Text:
     purpose, source = str(data.get("purpose", "")), str(data.get("source", ""))
-    return f"{PURPOSES.get(purpose, purpose)} · {SOURCES.get(source, source)}"
+    parts: list[Text] = [PURPOSES.get(purpose, purpose)]
+    if channel := str(data.get("channel", "")):
+        parts.append(CHANNELS.get(channel, channel))
+    if data.get("topic"):
+        parts.append(str(data["topic"]))
+    if data.get("max_per_week"):
+        words = gettext("at most %(count)d a week")
+        parts.append(words % {"count": data["max_per_week"]})
+    return " · ".join(str(each) for each in (*parts, SOURCES.get(source, source)))
 
 
 def _nothing(_data: dict[str, Any]) -> Text:
@@ -171,6 +179,11 @@ _OFFICIAL_ACCOUNT = (
     _Line("consent.withdrawn", Group.CONSENT, _("Withdrew consent"), "block", _consent),
     _Line(
         "consent.granted", Group.CONSENT, _("Gave consent"), "check_circle", _consent
+    ),
+    _Line("consent.limited", Group.CONSENT, _("Limited messages"), "tune", _consent),
+    _Line("complaint.opened", Group.SERVICE, _("Complained"), "sentiment_dissatisfied"),
+    _Line(
+        "complaint.closed", Group.SERVICE, _("Complaint closed"), "sentiment_neutral"
     ),
     _Line("profile.modified", Group.PROFILE, _("Changed the profile"), "badge"),
     _Line(

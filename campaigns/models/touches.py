@@ -9,7 +9,7 @@ from django.utils.translation import pgettext_lazy
 
 from campaigns.models.plan import Campaign, Phase
 from content.models import Version
-from crm.models import Member
+from crm.models import Member, Topic
 from staff.models import Approval, Staff
 from staff.scope import controller_scope
 from wechat.models import Account, OutboundBatch, OutboundMessage
@@ -84,6 +84,15 @@ class Touch(models.Model):
         blank=True,
         related_name="touches",
         verbose_name=_("content"),
+    )
+    # What it is about: members who want nothing of the topic are left out.
+    topic = models.ForeignKey(
+        Topic,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="touches",
+        verbose_name=_("topic"),
     )
     audience = models.JSONField(_("audience"), default=dict, blank=True)
     scheduled_at = models.DateTimeField(_("scheduled at"), null=True, blank=True)

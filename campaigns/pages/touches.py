@@ -219,6 +219,7 @@ def preview(request: HttpRequest, touch: Touch) -> HttpResponse:
             campaign=touch.campaign,
             channel=way[0],
             account=way[1],
+            topic=form.cleaned_data.get("topic"),
             audience=form.rule(),
             scheduled_at=at,
             valid_until=form.cleaned_data.get("valid_until"),

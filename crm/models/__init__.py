@@ -1,13 +1,20 @@
 """Whom we know: members, how the platforms call them, what happened, what they agreed."""
 
+from crm.models.consents import (
+    CHANNELS,
+    PURPOSES,
+    SOURCES,
+    Complaint,
+    ConsentEntry,
+    ConsentText,
+    Preference,
+    Topic,
+)
 from crm.models.merges import MatchReview, Merge
 from crm.models.notes import Note
 from crm.models.orders import Category, Order, OrderItem, Product, Refund
 from crm.models.people import (
     ADD_WAYS,
-    PURPOSES,
-    SOURCES,
-    ConsentEntry,
     Event,
     Identity,
     Member,
@@ -20,10 +27,13 @@ from crm.models.value import MemberValue, StageChange
 
 __all__ = [
     "ADD_WAYS",
+    "CHANNELS",
     "PURPOSES",
     "SOURCES",
     "Category",
+    "Complaint",
     "ConsentEntry",
+    "ConsentText",
     "Event",
     "Identity",
     "MatchReview",
@@ -34,6 +44,7 @@ __all__ = [
     "Note",
     "Order",
     "OrderItem",
+    "Preference",
     "Product",
     "Refund",
     "Relation",
@@ -45,4 +56,5 @@ __all__ = [
     "TagGroup",
     "TagSet",
     "Tombstone",
+    "Topic",
 ]
