@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("campaigns", "0007_snapshots"),
-        ("crm", "0012_consent_ledger"),
+        ("campaigns", "0008_touches_of_a_member"),
+        ("crm", "0013_consent_ledger"),
     ]
 
     operations = [

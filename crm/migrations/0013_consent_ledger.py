@@ -30,7 +30,7 @@ DROP FUNCTION crm_consententry_guard();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crm", "0011_know_every_member"),
+        ("crm", "0012_notes_and_assigning"),
         ("staff", "0003_staff_permissions"),
         ("wechat", "0010_permanent_pictures"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
