@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from core.registry import Text
 
 if TYPE_CHECKING:
-    from crm.models import Identity, Member, StageChange, Tag
+    from crm.models import Identity, Member, Segment, StageChange, Tag
     from staff.models import Staff
 
 
@@ -60,10 +60,17 @@ TagUses = Callable[["Tag"], Sequence[Text]]
 # (ids of members, tag, who did it), in the transaction of the change.
 TagHandler = Callable[[Sequence[int], "Tag", "Staff"], None]
 
+# What of an app above uses a segment: (words, address) each, and how many for a page of
+# the list ({segment id: uses} of the ids given).
+SegmentUses = Callable[["Segment"], Sequence[tuple[Text, str]]]
+SegmentUseCounts = Callable[[Sequence[int]], dict[int, int]]
+
 panels: list[Panel] = []
 tag_uses: list[TagUses] = []
 channel_quotas: list[ChannelQuotas] = []
 reason_words: list[ReasonWords] = []
+segment_uses: list[SegmentUses] = []
+segment_use_counts: list[SegmentUseCounts] = []
 _on_merge: list[MergeHandler] = []
 _on_purge: list[PurgeHandler] = []
 _on_tagged: list[TagHandler] = []
