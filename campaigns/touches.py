@@ -18,7 +18,7 @@ from campaigns import approving, audience, snapshots
 from campaigns.errors import ChangedMeanwhile, FieldProblems, NotInThisState
 from campaigns.models import Campaign, Touch
 from content.models import Item, Version
-from content.registry import Use, in_use
+from content.registry import Use, hidden, in_use
 from core import audit
 from core.registry import Text
 from crm.models import Tag, Topic
@@ -310,10 +310,12 @@ def uses_of_tag(tag: Tag) -> list[Text]:
 
 
 @in_use
-def uses_of_item(item: Item) -> list[Use]:
+def uses_of_item(item: Item, staff: Staff) -> list[Use]:
     """What still has to be said with the item, or was said with it."""
     rows = Touch.objects.filter(version__item=item).exclude(state=State.CANCELLED)
-    return [
+    seen = rows.visible_to(staff)
+    found = [
         Use(_("touch “%(touch)s”") % {"touch": touch.name})
-        for touch in rows.order_by("-pk")[:20]
+        for touch in seen.order_by("-pk")[:20]
     ]
+    return [*found, *hidden(rows.exclude(pk__in=seen.values("pk")).count())]

@@ -195,7 +195,7 @@ def _page(
         "html": markup.to_html(version.body) if item.kind == "article" else "",
         "versions": _versions(item),
         "slots": _slots(item, staff),
-        "uses": items.uses(item),
+        "uses": items.uses(item, staff),
         "kept": form is not None and form.is_bound and form.cleaned_data.get("picture"),
         **rights,
         **_plan_form(request, item, staff, rights),

@@ -209,7 +209,7 @@ def archive(item: Item, *, actor: Staff) -> Item:
     from content import review
 
     item = states.locked_alive(item.pk)
-    _refuse_if_used(item)
+    _refuse_if_used(item, actor)
     version = states.newest(item)
     if version.state == Version.State.IN_REVIEW:
         review.take_back(version, actor=actor)
@@ -236,7 +236,7 @@ def restore(item: Item, *, actor: Staff) -> Item:
 def delete(item: Item, *, actor: Staff) -> None:
     """Only what nobody was ever shown. Raises StillUsed for the rest: archive it."""
     item = states.locked(item.pk)
-    _refuse_if_used(item)
+    _refuse_if_used(item, actor)
     if reason := why_kept(item):
         raise StillUsed(reason)
     audit.record("content.item.deleted", item, actor=actor, label=item.title)
@@ -252,9 +252,10 @@ def why_kept(item: Item) -> str:
     return ""
 
 
-def uses(item: Item) -> list[registry.Use]:
-    """What stands in the way of archiving it, named."""
+def uses(item: Item, staff: Staff) -> list[registry.Use]:
+    """What stands in the way of archiving it, named where `staff` may see it."""
     planned = Slot.objects.planned().filter(version__item=item)
+    seen = planned.visible_to(staff)
     found = [
         registry.Use(
             _("%(account)s, %(at)s")
@@ -263,13 +264,14 @@ def uses(item: Item) -> list[registry.Use]:
                 "at": timezone.localtime(slot.publish_at).strftime("%m-%d %H:%M"),
             }
         )
-        for slot in planned.select_related("account")[:20]
+        for slot in seen.select_related("account")[:20]
     ]
-    return [*found, *registry.uses_of(item)]
+    elsewhere = planned.exclude(pk__in=seen.values("pk")).count()
+    return [*found, *registry.hidden(elsewhere), *registry.uses_of(item, staff)]
 
 
-def _refuse_if_used(item: Item) -> None:
-    found = [str(use.text) for use in uses(item)]
+def _refuse_if_used(item: Item, actor: Staff) -> None:
+    found = [str(use.text) for use in uses(item, actor)]
     if found:
         text = _("It is still used: %(uses)s.") % {"uses": "; ".join(found)}
         raise StillUsed(text, uses=found)

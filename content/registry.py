@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from django.utils.translation import ngettext
+
 from core.registry import Text
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Use:
 
 
 BandSource = Callable[["Staff", date, date], Iterable[Band]]
-ItemUses = Callable[["Item"], Iterable[Use]]
+ItemUses = Callable[["Item", "Staff"], Iterable[Use]]
 SlotGuard = Callable[["Slot", datetime | None], Text | None]
 SlotListener = Callable[..., None]
 
@@ -62,13 +64,26 @@ def bands_between(staff: Staff, first: date, last: date) -> list[Band]:
 
 
 def in_use(uses: ItemUses) -> ItemUses:
-    """Register `uses(item)`: what stands in the way of archiving or deleting it."""
+    """Register `uses(item, staff)`: what stands in the way of archiving or deleting it.
+
+    What the person may not see is counted, not named (`hidden`).
+    """
     _uses.append(uses)
     return uses
 
 
-def uses_of(item: Item) -> list[Use]:
-    return [use for source in _uses for use in source(item)]
+def uses_of(item: Item, staff: Staff) -> list[Use]:
+    return [use for source in _uses for use in source(item, staff)]
+
+
+def hidden(count: int) -> list[Use]:
+    """Uses the person may not see; they stand in the way all the same."""
+    if not count:
+        return []
+    words = ngettext(
+        "%(count)s place of another unit", "%(count)s places of other units", count
+    )
+    return [Use(words % {"count": count})]
 
 
 def may_change_slot(guard: SlotGuard) -> SlotGuard:

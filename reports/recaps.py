@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from datetime import datetime
+from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from redis.exceptions import RedisError
 
 from campaigns import attribution
 from campaigns.models import Campaign, Recap
@@ -16,6 +21,9 @@ from reports import figures
 from staff.models import Staff
 
 MAX_LEARNINGS_LENGTH = 10_000
+# A recap nobody kept yet is counted for who looks at it, of a million people not each time.
+SLOW_SECONDS = 1.0
+KEPT_SECONDS = 300
 
 
 class AlreadyLocked(AppError):
@@ -45,12 +53,23 @@ def latest(campaign: Campaign) -> Recap:
     found: Recap | None = campaign.recaps.order_by("-number").first()
     if found is not None:
         return found
-    return Recap(
-        campaign=campaign,
-        number=1,
-        figures=figures.of(campaign),
-        as_of=timezone.now(),
-    )
+    counted, as_of = _counted(campaign)
+    return Recap(campaign=campaign, number=1, figures=counted, as_of=as_of)
+
+
+def _counted(campaign: Campaign) -> tuple[dict[str, Any], datetime]:
+    """The figures and as of when; what took long to count is shown for some minutes."""
+    key = f"reports.recap:{campaign.pk}"
+    with contextlib.suppress(RedisError):
+        kept: tuple[dict[str, Any], datetime] | None = cache.get(key)
+        if kept is not None:
+            return kept
+    as_of, began = timezone.now(), time.monotonic()
+    counted = figures.of(campaign)
+    if time.monotonic() - began >= SLOW_SECONDS:
+        with contextlib.suppress(RedisError):
+            cache.set(key, (counted, as_of), KEPT_SECONDS)
+    return counted, as_of
 
 
 def refresh(campaign: Campaign) -> Recap:

@@ -49,6 +49,20 @@ def test_recipients_are_read_in_a_fixed_number_of_queries_and_never_counted(
     assert not any("COUNT(" in each["sql"] for each in queries)
 
 
+def test_all_recipients_come_once_whatever_the_filter(client, brand):
+    touch = brand.touch(people=12, opted_out=1)
+    for query in ({}, {"state": "waiting"}, {"reason": "opted_out"}):
+        address, seen = f"{ROOT}touches/{touch.pk}/recipients", []
+        page = client.get(address, {**query, "page_size": 5}).json()
+        while True:
+            seen += [row["id"] for row in page["results"]]
+            if not page["next"]:
+                break
+            page = client.get(page["next"]).json()
+        wanted = touch.recipients.filter(**query).values_list("pk", flat=True)
+        assert sorted(seen) == sorted(wanted)
+
+
 def test_a_touch_is_paused_taken_up_and_stopped_and_the_loser_gets_409(client, brand):
     touch = brand.touch(people=3, opted_out=1)
 

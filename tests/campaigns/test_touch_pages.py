@@ -409,3 +409,18 @@ def test_another_brand_finds_nothing(browse, make_staff, asked):
     for name in ("change", "progress", "recipients"):
         assert client.get(url(name, asked)).status_code == 404
     assert act(client, asked, "approve").status_code == 404
+
+
+def test_a_store_is_told_that_others_use_its_content_and_not_for_what(
+    browse, make_staff, unit, touch, version
+):
+    store = OrgUnit.objects.create(name="静安寺店", kind="store", parent=unit)
+    Item.objects.filter(pk=version.item_id).update(org_unit=store)
+    Touch.objects.filter(pk=touch.pk).update(version=version)
+    client = browse(make_staff("ops_specialist", org_unit=store))
+
+    page = reverse("admin:content_item_change", args=[version.item_id])
+    shown = client.get(page).content.decode()
+
+    assert "其他单位的 1 处" in shown
+    assert touch.name not in shown

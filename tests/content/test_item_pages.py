@@ -215,7 +215,7 @@ def test_content_in_use_is_neither_archived_nor_deleted(writer, newsroom, monkey
 
     slots.cancel(slot, actor=newsroom.writer)
     monkeypatch.setattr(
-        registry, "_uses", [lambda item: [registry.Use("活动“双12”的触达")]]
+        registry, "_uses", [lambda item, staff: [registry.Use("活动“双12”的触达")]]
     )
     done = writer.post(page(version.item, "archive"), follow=True)
     assert told(done) == ["仍在使用：活动“双12”的触达。"]

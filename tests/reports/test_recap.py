@@ -192,6 +192,19 @@ def test_the_page_tells_each_figure_its_definition_and_what_no_platform_tells(
     assert len(queries) <= 14, len(queries)
 
 
+def test_what_took_long_to_count_is_not_counted_for_every_look(
+    spoken: Side, manager: Client, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(recaps, "SLOW_SECONDS", 0.0)
+    first = manager.get(url(spoken)).context["recap"]
+    with CaptureQueriesContext(connection) as queries:
+        second = manager.get(url(spoken)).context["recap"]
+    assert second.as_of == first.as_of
+    assert second.figures == first.figures
+    assert not any("campaigns_recipient" in each["sql"] for each in queries)
+    assert recaps.refresh(spoken.campaign).as_of > first.as_of
+
+
 @pytest.mark.parametrize(
     ("figure", "query", "lines"),
     [
