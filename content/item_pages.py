@@ -22,7 +22,7 @@ from content.errors import ChangedMeanwhile
 from content.item_forms import ItemForm, PlanForm
 from content.models import Item, Slot, Version
 from core.errors import AppError
-from core.pages import console_page
+from core.pages import console_page, tell_missing
 from core.registry import Text
 from staff.models import Staff
 from wechat import limits
@@ -81,6 +81,7 @@ def add(request: HttpRequest) -> HttpResponse:
     else:
         initial = {"org_unit": staff.org_unit_id, "owner": staff.pk}
         form = ItemForm(staff=staff, kind=kind, initial=initial)
+        tell_missing(request, form.fields["org_unit"])
     context = {
         "form": form,
         "kind": kind,

@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
@@ -28,7 +25,7 @@ from core.admin_checks import ScopedAdminChecks
 from core.admin_deletion import Preview, preview
 from core.admin_filters import filter_lookups, scoped_filters
 from core.models import AuditEntry
-from core.pages import console_page
+from core.pages import console_page, tell_missing
 from core.paginators import OpenPaginator
 from core.scoping import visible
 
@@ -208,24 +205,8 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
             }
         if add:
             for name in self.needed_first:
-                self._tell_missing(request, context["adminform"].form.fields.get(name))
+                tell_missing(request, context["adminform"].form.fields.get(name))
         return super().render_change_form(request, context, add=add, **kwargs)
-
-    def _tell_missing(self, request: HttpRequest, field: Any) -> None:
-        """Say what has to be made before this form can be filled in, and where."""
-        if field is None or field.queryset.exists():
-            return
-        opts = field.queryset.model._meta
-        text = _("There is no %(thing)s yet, and this form needs one.")
-        words = text % {"thing": opts.verbose_name}
-        other = self.admin_site._registry.get(field.queryset.model)
-        if other is not None and other.has_add_permission(request):
-            url = reverse(f"admin:{opts.app_label}_{opts.model_name}_add")
-            first = _("Make the first %(thing)s") % {"thing": opts.verbose_name}
-            words = format_html(
-                '{} <a class="underline" href="{}">{}</a>', words, url, first
-            )
-        messages.warning(request, words)
 
     # query string
 

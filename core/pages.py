@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from core import live
 from core.registry import Text
@@ -35,3 +38,23 @@ def console_page(
         **(context or {}),
     }
     return TemplateResponse(request, template, frame, status=status)
+
+
+def tell_missing(request: HttpRequest, field: Any) -> None:
+    """Say what has to be made before a form can be filled in, and where.
+
+    `field`: the form's choice of a row, None when the form has no such field.
+    """
+    if field is None or field.queryset.exists():
+        return
+    opts = field.queryset.model._meta
+    text = _("There is no %(thing)s yet, and this form needs one.")
+    words = text % {"thing": opts.verbose_name}
+    other = admin.site._registry.get(field.queryset.model)
+    if other is not None and other.has_add_permission(request):
+        url = reverse(f"admin:{opts.app_label}_{opts.model_name}_add")
+        first = _("Make the first %(thing)s") % {"thing": opts.verbose_name}
+        words = format_html(
+            '{} <a class="underline" href="{}">{}</a>', words, url, first
+        )
+    messages.warning(request, words)

@@ -120,6 +120,8 @@ def test_the_tile_goes_when_all_is_done_and_is_for_administrators(boss: Client) 
         ("wechat_account", "staff_orgunit", "还没有组织"),
         ("service_queue", "wechat_account", "还没有账号"),
         ("content_answerrule", "wechat_account", "还没有账号"),
+        ("content_item", "staff_orgunit", "还没有组织"),
+        ("campaigns_campaign", "staff_orgunit", "还没有组织"),
     ],
 )
 def test_a_form_that_needs_something_else_first_says_so_with_a_link(

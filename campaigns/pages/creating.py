@@ -21,7 +21,7 @@ from campaigns.models import CampaignTemplate, GateItem
 from campaigns.models.plan import PhaseKind
 from campaigns.pages.access import ADD, require
 from core.errors import AppError
-from core.pages import console_page
+from core.pages import console_page, tell_missing
 
 BLANK = "blank"
 # Offered first; the longest template begins 30 days before its live date.
@@ -67,6 +67,8 @@ def create(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(
                 reverse("admin:campaigns_campaign_change", args=[campaign.pk])
             )
+    if not form.is_bound:
+        tell_missing(request, form.fields["org_unit"])
     live_date = _date(request) or timezone.localdate() + DEFAULT_AHEAD
     return console_page(
         request,
