@@ -20,6 +20,7 @@ _INITIALS = "~"
 _MOST_INITIALS = 7
 # Of a character with several readings (单: d, c, s), and of a name full of such.
 _MOST_READINGS, _USUAL_READINGS, _MOST_SPELLINGS = 3, 2, 6
+_LONGEST_NAME = 4
 
 
 def printable(text: object, limit: int = NAME_LENGTH) -> str:
@@ -83,8 +84,9 @@ def _initials(name: str) -> set[str]:
     is passed over. A name without a Chinese character needs none.
     """
     readings = [found for char in name if (found := _first_letters(char))]
-    # Rare readings matter in surnames.
-    readings[1:] = [found[:_USUAL_READINGS] for found in readings[1:]]
+    # Rare readings matter in surnames, second ones in names of people only.
+    usual = _USUAL_READINGS if len(readings) <= _LONGEST_NAME else 1
+    readings[1:] = [found[:usual] for found in readings[1:]]
     if not any(_is_chinese(char) for char in name):
         return set()
     spellings = product(*readings[:_MOST_INITIALS])
