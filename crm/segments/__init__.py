@@ -5,6 +5,7 @@ wrong. `members_of` turns the tree into one set-wise query.
 """
 
 from crm.segments.catalogue import catalogue, options, schema
+from crm.segments.compiling import members_of
 from crm.segments.errors import SegmentInvalid
 from crm.segments.references import parse
 from crm.segments.tree import Node, as_rule
@@ -14,6 +15,7 @@ __all__ = [
     "SegmentInvalid",
     "as_rule",
     "catalogue",
+    "members_of",
     "options",
     "parse",
     "schema",
