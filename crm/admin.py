@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -18,8 +18,9 @@ from unfold.decorators import action
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment, status
-from crm import members, pages, tag_pages, timeline_pages
+from crm import members, pages, tag_pages
 from crm.filters import AccountFilter, FollowingFilter, OptedOutFilter, TagFilter
+from crm.member_urls import member_paths
 from crm.models import Identity, Member, MemberTag
 
 # What the list keeps of the last look at it: filters and search, not the page.
@@ -159,27 +160,7 @@ class MemberAdmin(ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        return [
-            path(
-                "<path:object_id>/timeline/",
-                wrap(self.timeline_view),
-                name="crm_member_timeline",
-            ),
-            path(
-                "<path:object_id>/reveal/",
-                wrap(self.reveal_view),
-                name="crm_member_reveal",
-            ),
-            path(
-                "<path:object_id>/remark/",
-                wrap(self.remark_view),
-                name="crm_member_remark",
-            ),
-            path(
-                "<path:object_id>/tags/", wrap(self.tags_view), name="crm_member_tags"
-            ),
-            *super().get_urls(),
-        ]
+        return [*member_paths(wrap), *super().get_urls()]
 
     def change_view(
         self,
@@ -188,24 +169,8 @@ class MemberAdmin(ScopedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        return pages.show(request, self._visible_member(request, object_id))
-
-    def timeline_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        member = self._visible_member(request, object_id)
-        return timeline_pages.show(request, member, staff=pages.staff_of(request))
-
-    def reveal_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return pages.reveal(request, self._visible_member(request, object_id))
-
-    def remark_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return pages.change_remark(request, self._visible_member(request, object_id))
-
-    def tags_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return tag_pages.change(request, self._visible_member(request, object_id))
-
-    def _visible_member(self, request: HttpRequest, object_id: str) -> Member:
-        """Also those merged or purged: links to them stand in the trail."""
-        return pages.visible_member(request, object_id)
+        # Also those merged or purged: links to them stand in the trail.
+        return pages.show(request, pages.visible_member(request, object_id))
 
 
 def _with_identities(rows: Any, identities: QuerySet[Identity]) -> Any:

@@ -20,6 +20,7 @@ class CrmConfig(AppConfig):
             contacts,
             history,
             inbound,
+            member_panels,
             notes,
             partitions,
             passes,
@@ -32,6 +33,7 @@ class CrmConfig(AppConfig):
         passes.register()
         wording.describe_all()
         history.register()
+        member_panels.register()
         declare(
             Declaration(
                 "purge_after_days",

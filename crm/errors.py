@@ -57,3 +57,8 @@ class MeanwhileChanged(AppError):
     message = _(
         "Somebody has changed it since you opened the page; look at it and try again."
     )
+
+
+class MemberGone(AppError):
+    code = "member_gone"
+    message = _("The record was merged or erased; nothing more can be written to it.")

@@ -24,9 +24,9 @@ from staff.models import Staff
 from wechat.models import Colleague
 
 _UNKNOWN = Wording(Group.PROFILE, "", "circle", lambda _data: "")
-_LADDERS = {
-    StageChange.Ladder.STAGE: dict(Member.Stage.choices),
-    StageChange.Ladder.TRUST: dict(Member.Trust.choices),
+_LADDERS: dict[str, dict[str, Text]] = {
+    StageChange.Ladder.STAGE.value: dict(Member.Stage.choices),
+    StageChange.Ladder.TRUST.value: dict(Member.Trust.choices),
 }
 
 
@@ -34,11 +34,25 @@ def register() -> None:
     """Called once, in AppConfig.ready(), after the kinds are described."""
     # Any kind may be described by an app above, so events answer to every chip.
     everything = frozenset(Group.values)
+    orders, notes = "crm.view_order", "crm.view_note"
     for source in (
         Source("event", everything, _events, _event_lines),
-        Source("note", frozenset([Group.NOTE]), _notes, _note_lines),
-        Source("order", frozenset([Group.ORDER]), _orders, _order_lines, "placed_at"),
-        Source("refund", frozenset([Group.ORDER]), _refunds, _refund_lines),
+        Source("note", frozenset([Group.NOTE]), _notes, _note_lines, permission=notes),
+        Source(
+            "order",
+            frozenset([Group.ORDER]),
+            _orders,
+            _order_lines,
+            "placed_at",
+            permission=orders,
+        ),
+        Source(
+            "refund",
+            frozenset([Group.ORDER]),
+            _refunds,
+            _refund_lines,
+            permission=orders,
+        ),
         Source("stage", frozenset([Group.STAGE]), _stages, _stage_lines),
         Source("tag", frozenset([Group.TAG]), _tags, _tag_lines, "set_at"),
     ):
@@ -142,7 +156,7 @@ def _stage_lines(changes: Sequence[StageChange], staff: Staff) -> list[Line]:
 
 def change_title(change: StageChange) -> str:
     """ "Lifecycle stage: New customer → Growing"; also for the box of stages."""
-    known = _LADDERS.get(StageChange.Ladder(change.ladder), {})
+    known = _LADDERS.get(change.ladder, {})
     return _("%(ladder)s: %(before)s → %(after)s") % {
         "ladder": change.get_ladder_display(),
         "before": known.get(change.before, change.before) or "–",

@@ -8,6 +8,7 @@ from django.utils import timezone
 from core import audit
 from crm.errors import MeanwhileChanged, NoteNotYours, NoteTextMissing
 from crm.models import Member, Note
+from crm.naming import printable
 from crm.registry import on_merge, on_purge
 from staff.models import Staff
 
@@ -56,7 +57,8 @@ def _must_be_own(note: Note, actor: Staff) -> None:
 
 
 def _clean(text: str) -> str:
-    clean = "".join(char for char in text.strip() if char == "\n" or char.isprintable())
+    clean = "\n".join(printable(line, MAX_CHARS + 1) for line in text.splitlines())
+    clean = clean.strip()
     if not clean or len(clean) > MAX_CHARS:
         raise NoteTextMissing
     return clean

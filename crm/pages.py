@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -17,8 +17,19 @@ from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import AppError
 from core.pages import console_page
-from crm import members, registry, revealing, tag_pages, timeline_pages
-from crm.models import Identity, Member
+from core.templatetags.console import moment
+from crm import (
+    completeness,
+    editing,
+    members,
+    notes,
+    registry,
+    revealing,
+    standing,
+    tag_pages,
+    timeline_pages,
+)
+from crm.models import Identity, Member, Note
 from staff.models import Staff
 from wechat import windows
 from wechat.models import App
@@ -26,15 +37,16 @@ from wechat.models import App
 VIEW = "crm.view_member"
 REMARK = "crm.remark_member"
 REVEAL = "crm.reveal_member"
+WRITE_NOTES = "crm.add_note"
+SHOWN_NOTES = 5
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What still reaches the member through one account."""
+    """What still reaches the member through one account, and how much is left of it."""
 
     identity: Identity
-    left: int | None
-    closes_at: datetime | None
+    quotas: Sequence[registry.Quota] = ()
 
 
 def visible_member(request: HttpRequest, object_id: str) -> Member:
@@ -42,7 +54,9 @@ def visible_member(request: HttpRequest, object_id: str) -> Member:
     staff = staff_of(request)
     if not staff.has_perm(VIEW):
         raise PermissionDenied
-    rows = Member.objects.visible_to(staff).select_related("org_unit", "controller")
+    rows = Member.objects.visible_to(staff).select_related(
+        "org_unit", "controller", "owner"
+    )
     if not object_id.isascii() or not object_id.isdigit() or len(object_id) > 18:
         raise Http404
     member = rows.filter(pk=int(object_id)).first()
@@ -60,12 +74,13 @@ def staff_of(request: HttpRequest) -> Staff:
 def show(request: HttpRequest, member: Member) -> HttpResponse:
     if member.merged_into_id:
         return redirect("admin:crm_member_change", member.merged_into_id)
-    return _page(request, member)
+    return show_with(request, member)
 
 
-def _page(
+def show_with(
     request: HttpRequest, member: Member, *, status: int = 200, **more: Any
 ) -> TemplateResponse:
+    """The page, with what a refused form on it has to say in `more`."""
     staff = staff_of(request)
     identities = list(
         member.identities.select_related("account").order_by("kind", "account_id")
@@ -73,18 +88,22 @@ def _page(
     relations = member.relations.select_related("colleague").order_by(
         "-added_at", "-pk"
     )
+    panels = _panels(request, member)
     context = {
         "member": member,
-        "channels": _channels(identities),
-        "unionids": [i for i in identities if i.kind == Identity.Kind.UNIONID],
+        "standing": standing.marketing(member),
+        "completeness": completeness.of(member),
+        "channels": _channels(member, identities),
+        "other_ids": [each for each in identities if each.account is None],
         "relations": relations[:50],
         "consent_entries": member.consent_entries.select_related("account")[:20]
         if staff.has_perm("crm.view_consententry")
         else None,
-        "panels": _panels(request, member),
+        "left_panels": [pair for pair in panels if pair[0].side == "left"],
+        "right_panels": [pair for pair in panels if pair[0].side != "left"],
         **tag_pages.context_of(request, member),
-        "may_reveal": staff.has_perm(REVEAL) and bool(member.phone or member.real_name),
-        "may_remark": staff.has_perm(REMARK) and member.purged_at is None,
+        **_notes(staff, member),
+        **_rights(staff, member),
         **timeline_pages.context_of(member, staff, request.GET.get("group", "")),
         **more,
     }
@@ -95,8 +114,32 @@ def _page(
     return page
 
 
-def _channels(identities: list[Identity]) -> list[Channel]:
-    """One line per account, with what the platform still takes (a query per account)."""
+def _rights(staff: Staff, member: Member) -> dict[str, bool]:
+    stands = member.purged_at is None and member.merged_into_id is None
+    may_edit = staff.has_perm(editing.EDIT) or staff.has_perm(editing.ASSIGN)
+    return {
+        "may_reveal": staff.has_perm(REVEAL) and bool(member.phone or member.real_name),
+        "may_remark": stands and staff.has_perm(REMARK),
+        "may_edit": stands and may_edit,
+        "may_write_notes": stands and staff.has_perm(WRITE_NOTES),
+    }
+
+
+def _notes(staff: Staff, member: Member) -> dict[str, Any]:
+    """The last ones; earlier notes stand on the timeline."""
+    may_read = staff.has_perm("crm.view_note")
+    rows = Note.objects.filter(member=member).select_related("staff")
+    found = list(rows[: SHOWN_NOTES + 1]) if may_read else []
+    return {
+        "may_read_notes": may_read,
+        "notes": found[:SHOWN_NOTES],
+        "has_more_notes": len(found) > SHOWN_NOTES,
+        "note_chars": notes.MAX_CHARS,
+    }
+
+
+def _channels(member: Member, identities: list[Identity]) -> list[Channel]:
+    """One line per account, with what the platform and our own rules still take."""
     known = [identity for identity in identities if identity.account is not None]
     apps = {
         app.account_id: app
@@ -104,15 +147,26 @@ def _channels(identities: list[Identity]) -> list[Channel]:
             account__in=[identity.account_id for identity in known], is_active=True
         )
     }
-    channels = []
+    quotas: dict[int, list[registry.Quota]] = {each.pk: [] for each in known}
     for identity in known:
         app = apps.get(identity.account_id or 0)
-        if app is None or app.account.is_wecom or not identity.is_following:
-            channels.append(Channel(identity, None, None))
-            continue
-        allowance = windows.allowance(app, identity.value)
-        channels.append(Channel(identity, allowance.left, allowance.closes_at))
-    return channels
+        if app and identity.is_following and not app.account.is_wecom:
+            quotas[identity.pk].append(_of_window(app, identity))
+    for left_for in registry.channel_quotas:
+        for pk, found in left_for(member, known).items():
+            quotas[pk] += found
+    return [Channel(identity, quotas[identity.pk]) for identity in known]
+
+
+def _of_window(app: App, identity: Identity) -> registry.Quota:
+    allowance = windows.allowance(app, identity.value)
+    if not allowance.left:
+        return registry.Quota(_("No message possible until they write"), 0)
+    words = _("%(left)d messages left until %(at)s") % {
+        "left": allowance.left,
+        "at": moment(allowance.closes_at),
+    }
+    return registry.Quota(words, allowance.left)
 
 
 def _panels(request: HttpRequest, member: Member) -> list[tuple[registry.Panel, str]]:
@@ -136,10 +190,10 @@ def reveal(request: HttpRequest, member: Member) -> HttpResponse:
     try:
         revealed = revealing.reveal(member, actor=staff_of(request), reason=reason)
     except AppError as error:
-        return _page(
+        return show_with(
             request, member, status=409, reveal_error=error.message, reason=reason
         )
-    return _page(request, member, revealed=revealed)
+    return show_with(request, member, revealed=revealed)
 
 
 @require_POST

@@ -120,7 +120,8 @@ class Source:
     `rows(member, group)`: the member's rows, of any order; `group` is one of `groups` or
     "" for all. `at`: the field (or annotation) that says when. `lines(rows, staff)`: the
     words of a page of them, one for each, in the same order; it asks the database a
-    fixed number of times at most.
+    fixed number of times at most. Shown to holders of `permission`, "" is everybody who
+    sees the member.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Source:
     rows: Callable[[Member, str], models.QuerySet[Any]]
     lines: Callable[[Sequence[Any], Staff], Sequence[Line]]
     at: str = "at"
+    permission: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -179,7 +181,8 @@ def read(
     taking = [
         _page(source, member, group, before, limit + 1)
         for source in sources.values()
-        if not group or group in source.groups
+        if (not group or group in source.groups)
+        and (not source.permission or staff.has_perm(source.permission))
     ]
     merged = heapq.merge(*taking, key=lambda pair: pair[0], reverse=True)
     found = list(islice(merged, limit + 1))

@@ -30,10 +30,14 @@ class Shown:
 
 
 @require_GET
-def show(request: HttpRequest, member: Member, *, staff: Staff) -> HttpResponse:
+def show(request: HttpRequest, member: Member) -> HttpResponse:
     """More lines, or those of another chip; a fragment for the open page."""
+    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
     context = context_of(
-        member, staff, request.GET.get("group", ""), request.GET.get("before", "")
+        member,
+        request.user,
+        request.GET.get("group", ""),
+        request.GET.get("before", ""),
     )
     is_more = bool(request.GET.get("before"))
     template = "crm/timeline_lines.html" if is_more else "crm/timeline.html"

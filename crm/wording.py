@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
-from crm.models import CHANNELS, PURPOSES, SOURCES
+from crm.models import CHANNELS, PURPOSES, SOURCES, Member
 from crm.timeline import Group, describe
 
 _MESSAGE_TITLES: dict[str, tuple[Text, str]] = {
@@ -116,6 +116,19 @@ def _consent(data: dict[str, Any]) -> Text:
     return " · ".join(str(each) for each in (*parts, SOURCES.get(source, source)))
 
 
+def _edited(data: dict[str, Any]) -> Text:
+    """Which fields and who; the values stand on the page."""
+    fields = [
+        str(Member._meta.get_field(name).verbose_name)
+        for name in data.get("fields", [])
+    ]
+    return " · ".join(filter(None, [", ".join(fields), str(data.get("by", ""))]))
+
+
+def _untagged(data: dict[str, Any]) -> Text:
+    return " · ".join(filter(None, (str(data.get(key, "")) for key in ("tag", "by"))))
+
+
 def _nothing(_data: dict[str, Any]) -> Text:
     return ""
 
@@ -196,6 +209,14 @@ _OFFICIAL_ACCOUNT = (
     _Line(
         "remark", Group.PROFILE, _("The remark was changed"), "edit", _plain("remark")
     ),
+    _Line(
+        "profile.edited",
+        Group.PROFILE,
+        _("A colleague changed the profile"),
+        "edit",
+        _edited,
+    ),
+    _Line("tag.removed", Group.TAG, _("A tag was taken off"), "label_off", _untagged),
     _Line("merged", Group.PROFILE, _("Two records became one"), "merge", _plain("why")),
 )
 _WECOM = (

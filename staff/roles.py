@@ -42,11 +42,13 @@ def _edit(*models: str) -> frozenset[str]:
 
 
 _MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
-_MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag")
+_MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag", "crm.order")
 _TAGS = _edit("crm.tag", "crm.taggroup")
 _CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
 _REMARKING = {"crm.remark_member", "crm.tag_member"}
+_REMARKING |= {"crm.change_member", "crm.view_note", "crm.add_note"}
+_ASSIGNING = {"crm.assign_member"}
 _ANSWERING = _CONVERSATIONS | _MEMBERS | _REMARKING | {"service.answer_conversation"}
 _SUPERVISING = (
     _ANSWERING
@@ -54,6 +56,7 @@ _SUPERVISING = (
     | _view("service.agentstate", "service.assignment", "content.answerrule")
     | {"service.change_agentstate", "service.supervise_conversation"}
     | {"crm.reveal_member"}
+    | _ASSIGNING
 )
 _ACCOUNTS = _view("wechat.account", "wechat.kfaccount", "wechat.colleague")
 _GATEWAY = _ACCOUNTS | _view(
@@ -93,6 +96,7 @@ _WEIGHTS = _view("reports.metricweight")
 _OPS_SPECIALIST = (
     _MEMBERS
     | _REMARKING
+    | _ASSIGNING
     | _TAGS
     | _CONSENT
     | _ACCOUNTS
@@ -127,7 +131,7 @@ ROLES: tuple[Role, ...] = (
         | _PEOPLE
         | _CAMPAIGNS
         | _view("core.auditentry", "core.job", "wechat.account")
-        | {"crm.reveal_member", "crm.change_member"},
+        | {"crm.reveal_member", "crm.change_member", "crm.view_note"},
     ),
     Role("ops_specialist", _("Operations specialist"), _OPS_SPECIALIST),
     Role(
@@ -137,6 +141,7 @@ ROLES: tuple[Role, ...] = (
         | _ACCOUNTS
         | _view("content.answerrule")
         | _CONSENT
+        | _ASSIGNING
         | _WRITING_CONTENT
         | _PLANNING
         | _FIGURES,
@@ -157,6 +162,7 @@ ROLES: tuple[Role, ...] = (
         | _READING_CONTENT
         | _CAMPAIGNS
         | _FIGURES
+        | _ASSIGNING
         | {"crm.reveal_member"},
     ),
     Role(

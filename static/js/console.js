@@ -72,6 +72,19 @@
     next.classList.add("pd-current");
     next.scrollIntoView({ block: "nearest" });
   }
+  // <a data-key="e">: the key presses it; in a field it begins to write there.
+  function press(event) {
+    const target = document.querySelector('[data-key="' + event.key + '"]');
+    if (!target) {
+      return;
+    }
+    event.preventDefault();
+    if (isTyping(target)) {
+      target.focus();
+    } else {
+      target.click();
+    }
+  }
   document.addEventListener("keydown", function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey) {
       return;
@@ -91,6 +104,8 @@
       if (link) {
         link.click();
       }
+    } else if (/^[a-z]$/.test(event.key)) {
+      press(event);
     }
   });
 })();
