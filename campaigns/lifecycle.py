@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from campaigns.models import Recipient, Response
+from campaigns.models import Recipient, Response, Touch
+from crm.journal import Undo
 from crm.models import Member
-from crm.registry import on_merge, on_purge
+from crm.registry import on_merge, on_purge, on_unmerge, settled
+from crm.returning import identities_of
 from staff.models import Staff
 
 DUPLICATE = "duplicate_person"
 ERASED = "erased"
 # What happened outweighs what waits, what waits outweighs what was left out.
+_OVER = (Touch.State.DONE, Touch.State.STOPPED, Touch.State.CANCELLED)
 _RANK = {Recipient.State.WAITING: 1, Recipient.State.EXCLUDED: 2}
 
 
@@ -35,6 +38,31 @@ def move_recipients(primary: Member, duplicate: Member, actor: Staff) -> None:
         touch__in=[both[0].touch_id for both in twice]
     ).update(member=primary)
     Response.objects.filter(member=duplicate).update(member=primary)
+
+
+settled("campaigns.recipient")
+
+
+@on_unmerge
+def part_recipients(kept: Member, returning: Member, undo: Undo) -> None:
+    """Touches said to an address that returns go with it; nothing old begins to wait."""
+    targets = undo.targets(Recipient)
+    waiting = [row for row in targets.values() if row["state"] == Recipient.State.WAITING]
+    touches = Touch.objects.filter(pk__in=[row["touch_id"] for row in waiting])
+    over = set(touches.filter(state__in=_OVER).values_list("pk", flat=True))
+    for row in waiting:
+        if row["touch_id"] in over:
+            row["state"], row["reason"] = Recipient.State.EXCLUDED, DUPLICATE
+    undo.then(lambda: _hand_over(kept, returning, undo))
+
+
+def _hand_over(kept: Member, returning: Member, undo: Undo) -> None:
+    addresses = identities_of(undo).values
+    known = Recipient.objects.filter(member=returning).values("touch")
+    theirs = Recipient.objects.filter(member=kept, address__in=addresses)
+    pks = list(theirs.exclude(touch__in=known).values_list("pk", flat=True))
+    Recipient.objects.filter(pk__in=pks).update(member=returning)
+    Response.objects.filter(member=kept, recipient__in=pks).update(member=returning)
 
 
 def _settle(primary: Member, both: list[Recipient]) -> None:

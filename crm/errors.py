@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import AppError, BadInput, NotAllowed
+
+if TYPE_CHECKING:
+    from crm.models import MatchReview, Merge
 
 
 class DifferentControllers(AppError):
@@ -15,6 +20,49 @@ class DifferentControllers(AppError):
 class NotMergeable(AppError):
     code = "not_mergeable"
     message = _("A member who was merged or purged can't be merged.")
+
+
+class AlreadyUndone(AppError):
+    code = "already_undone"
+    message = _("The two were taken apart already.")
+
+    @classmethod
+    def by(cls, row: Merge) -> AlreadyUndone:
+        words = _("%(who)s took the two apart already.") % {"who": row.undone_by}
+        return cls(words, by=row.undone_by_id)
+
+
+class LaterMergeStands(AppError):
+    code = "later_merge_stands"
+    message = _("A later merge of one of the two must be undone first.")
+
+    @classmethod
+    def of(cls, later: Merge) -> LaterMergeStands:
+        words = _("Undo the later merge %(merge)s first.") % {"merge": later}
+        return cls(words, merge=later.pk)
+
+
+class NotUndoable(AppError):
+    code = "not_undoable"
+    message = _("The data of the person was purged since; there is nothing to restore.")
+
+
+class AlreadyDecided(AppError):
+    code = "already_decided"
+    message = _("Somebody else decided this a moment ago.")
+
+    @classmethod
+    def by(cls, review: MatchReview) -> AlreadyDecided:
+        words = _("%(who)s decided this already: %(what)s.") % {
+            "who": review.decided_by,
+            "what": review.get_state_display(),
+        }
+        return cls(words, by=review.decided_by_id)
+
+
+class PhoneInvalid(BadInput):
+    code = "phone_invalid"
+    message = _("This is no phone number that can be called. Example: 138 0013 8000.")
 
 
 class TooManyReveals(AppError):

@@ -16,6 +16,7 @@ from crm.models import ConsentEntry, Identity, Member, Relation
 
 # What a member agrees to when an account may read their profile.
 PROFILE = "profile"
+_OF_PLATFORMS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
 
 
 def follow(identity: Identity, *, at: datetime, scene: str = "") -> bool:
@@ -100,16 +101,18 @@ def refresh_reach(member: Member) -> None:
     back their authorisation and did not follow again. It is computed from what stands,
     so the order in which callbacks came does not matter.
     """
-    identities = Identity.objects.filter(member=member).exclude(
-        kind=Identity.Kind.UNIONID
-    )
+    identities = Identity.objects.filter(member=member, kind__in=_OF_PLATFORMS)
     facts = identities.aggregate(
+        known=Count("pk"),
         following=Count("pk", filter=Q(is_following=True)),
         followed=Max("followed_at"),
         left=Max("unfollowed_at"),
     )
+    if not facts["known"]:
+        return  # of a shop or an import only: nobody left
     is_reachable = bool(facts["following"])
-    unreachable_at = None if is_reachable else facts["left"] or timezone.now()
+    left_at = facts["left"] or member.unreachable_at
+    unreachable_at = None if is_reachable else left_at or timezone.now()
     revoked_at = _revoked_at(member)
     if revoked_at and facts["followed"] and revoked_at < facts["followed"]:
         revoked_at = None

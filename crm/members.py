@@ -7,11 +7,11 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from core import audit
-from crm import timeline
+from crm import matching, merging, phones, timeline
+from crm.errors import NotMergeable
 from crm.models import Member
 from crm.naming import printable, tokens
 from crm.narrowing import asked_keys, conditions
-from crm.phones import TAIL_DIGITS
 from crm.phones import phone_digest as phone_digest
 from crm.phones import phone_tail_digest as phone_tail_digest
 from crm.searching import search
@@ -68,9 +68,35 @@ def selection(staff: Staff, query: str) -> models.QuerySet[Member]:
     return rows
 
 
-def set_phone(member: Member, phone: str) -> None:
-    """Set the phone with its look-up hashes on the instance; the caller saves it."""
-    digits = "".join(char for char in phone if char.isascii() and char.isdigit())
-    member.phone = digits
-    member.phone_hash = phone_digest(digits) if digits else ""
-    member.phone_tail_hash = phone_tail_digest(digits[-TAIL_DIGITS:]) if digits else ""
+@transaction.atomic
+def set_phone(member: Member, phone: str, *, actor: Staff, source: str) -> Member:
+    """Write a member's phone as somebody gave it; "" takes it away.
+
+    Args:
+        source: who tells it: "platform" (checked by WeChat or WeCom), "member" (typed
+            by them), "staff", "import", "order", "sync". crm.matching says what each
+            may prove.
+
+    Returns the member who stands: the number may show that they are somebody known, who
+    is then merged, or asked about on the review list. Raises PhoneInvalid, and
+    NotMergeable for who was merged or purged.
+    """
+    clean = phones.normalise(phone)
+    merging.lock_controller(member.controller)
+    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    if locked.merged_into_id or locked.purged_at:
+        raise NotMergeable
+    if clean == locked.phone:
+        return locked
+    before = locked.masked_phone
+    for row in (locked, member):
+        phones.fill(row, clean)
+    locked.save(update_fields=["phone", "phone_hash", "phone_tail_hash"])
+    audit.record(
+        "crm.member.phone_changed",
+        locked,
+        actor=actor,
+        before={"phone": before},
+        after={"phone": phones.mask(clean), "source": source},
+    )
+    return matching.settle_phone(locked, actor=actor, source=source)

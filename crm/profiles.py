@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from crm import following, merging, timeline
+from crm import following, merging, reviews, timeline
 from crm.models import Identity, Member, Relation
 from crm.naming import printable, tokens
 from staff.accounts import system_staff
@@ -210,7 +210,7 @@ def link_unionid(identity: Identity, unionid: str) -> Member:
             identities__kind=Identity.Kind.UNIONID,
             identities__value=unionid,
         )
-        if known.pk == member.pk:
+        if known.pk == member.pk or reviews.are_apart(known, member):
             return member
         older, newer = sorted((known, member), key=lambda m: (m.first_seen_at, m.pk))
         return merging.merge(older, newer, actor=system_staff("crm.profiles"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from django.http import HttpRequest
@@ -11,6 +12,7 @@ from django.http import HttpRequest
 from core.registry import Text
 
 if TYPE_CHECKING:
+    from crm.journal import Journal, Undo
     from crm.models import Identity, Member, Segment, StageChange, Tag
     from staff.models import Staff
 
@@ -44,7 +46,9 @@ class Quota:
     left: int
 
 
-MergeHandler = Callable[["Member", "Member", "Staff"], None]
+# handler(primary, duplicate, actor), or with the journal of the merge as the fourth.
+MergeHandler = Callable[..., None]
+UnmergeHandler = Callable[["Member", "Member", "Undo"], None]
 PurgeHandler = Callable[["Member"], None]
 
 # What is left of the quotas of an app above, by the identities' ids.
@@ -72,6 +76,11 @@ reason_words: list[ReasonWords] = []
 segment_uses: list[SegmentUses] = []
 segment_use_counts: list[SegmentUseCounts] = []
 _on_merge: list[MergeHandler] = []
+_on_unmerge: list[UnmergeHandler] = []
+# Labels of tables with a key to Member that are counted from others and can be again.
+derived_tables: set[str] = set()
+# Labels of tables whose rows a handler brings over.
+settled_tables: set[str] = set()
 _on_purge: list[PurgeHandler] = []
 _on_tagged: list[TagHandler] = []
 _on_untagged: list[TagHandler] = []
@@ -83,17 +92,51 @@ def add_panel(panel: Panel) -> None:
 
 
 def on_merge(handler: MergeHandler) -> MergeHandler:
-    """Register `handler(primary, duplicate, actor)`: move the duplicate's rows over.
+    """Register `handler(primary, duplicate, actor[, journal])` for what must be combined.
 
-    Runs in the transaction of the merge, which holds both members locked.
+    Runs in the transaction of the merge, which holds both members locked. A table with
+    a foreign key to Member needs no handler: its rows have gone over before, but for
+    those a unique rule forbids, which are dropped, and those of `settled` tables. What
+    handlers do to rows of members is undone by itself; rows of other tables are told to
+    the journal (crm.journal).
     """
     _on_merge.append(handler)
     return handler
 
 
-def tell_merge(primary: Member, duplicate: Member, *, actor: Staff) -> None:
+def on_unmerge(handler: UnmergeHandler) -> UnmergeHandler:
+    """Register `handler(kept, returning, undo)`: what came in since the merge.
+
+    Runs before the rows are put back: `undo.targets(Model)` may still be changed, and
+    `undo.then(work)` does something once they are.
+    """
+    _on_unmerge.append(handler)
+    return handler
+
+
+def derived(*labels: str) -> None:
+    """These tables ("reports.memberday") are counted anew; a merge leaves them alone."""
+    derived_tables.update(labels)
+
+
+def settled(*labels: str) -> None:
+    """Of these tables a handler decides what goes over and what is put together."""
+    settled_tables.update(labels)
+
+
+def tell_merge(
+    primary: Member, duplicate: Member, *, actor: Staff, journal: Journal
+) -> None:
     for handler in _on_merge:
-        handler(primary, duplicate, actor)
+        if len(signature(handler).parameters) > 3:
+            handler(primary, duplicate, actor, journal)
+        else:
+            handler(primary, duplicate, actor)
+
+
+def tell_unmerge(kept: Member, returning: Member, undo: Undo) -> None:
+    for handler in _on_unmerge:
+        handler(kept, returning, undo)
 
 
 def on_purge(handler: PurgeHandler) -> PurgeHandler:

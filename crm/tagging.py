@@ -22,7 +22,7 @@ from crm import registry
 from crm.errors import TagArchived, TagInUse
 from crm.models import Member, MemberTag, Tag, TagGroup
 from crm.models.tags import Source
-from crm.registry import on_merge, on_purge
+from crm.registry import on_merge, on_purge, settled
 from staff.models import Staff
 
 # Counting on would only make people wait: the words say "more than".
@@ -188,6 +188,9 @@ def _set_archived(what: Tag, wanted: bool, *, actor: Staff) -> bool:
 
 
 # -- people who become one, and people who are forgotten
+
+
+settled("crm.membertag")
 
 
 @on_merge

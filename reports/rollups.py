@@ -18,7 +18,8 @@ from campaigns import reading
 from campaigns.clicks import TIMELINE_KIND
 from campaigns.models import TimelineReader
 from crm.models import Member
-from crm.registry import on_merge
+from crm.journal import Undo
+from crm.registry import derived, on_merge, on_unmerge
 from reports.models import DayFigure, MemberDay, Recount
 from reports.weights import Weights
 from staff.models import Staff
@@ -172,3 +173,19 @@ def count_together(primary: Member, duplicate: Member, actor: Staff) -> None:
     days = set(rows.values_list("day", flat=True))
     rows.delete()
     Recount.objects.bulk_create(Recount(member=primary, day=day) for day in days)
+
+
+derived("reports.memberday", "reports.recount")
+
+
+@on_unmerge
+def count_apart(kept: Member, returning: Member, undo: Undo) -> None:
+    """The lines went back: both are counted again on the days of the kept record."""
+    del undo
+    rows = MemberDay.objects.filter(member=kept)
+    waiting = Recount.objects.filter(member=kept).values_list("day", flat=True)
+    days = {*rows.values_list("day", flat=True), *waiting}
+    rows.delete()
+    Recount.objects.bulk_create(
+        Recount(member=member, day=day) for day in days for member in (kept, returning)
+    )

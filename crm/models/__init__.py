@@ -10,7 +10,7 @@ from crm.models.consents import (
     Preference,
     Topic,
 )
-from crm.models.merges import MatchReview, Merge
+from crm.models.merges import MatchReview, Merge, MergeStep
 from crm.models.notes import Note
 from crm.models.orders import Category, Order, OrderItem, Product, Refund
 from crm.models.people import (
@@ -41,6 +41,7 @@ __all__ = [
     "MemberTag",
     "MemberValue",
     "Merge",
+    "MergeStep",
     "Note",
     "Order",
     "OrderItem",

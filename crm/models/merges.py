@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.encryption import EncryptedTextField
 from crm.models.people import Member
 from staff.models import OrgUnit, Staff
 from staff.scope import controller_scope
@@ -21,10 +26,9 @@ class MergeQuerySet(models.QuerySet["Merge"]):
 
 
 class Merge(models.Model):
-    """`gone` was merged into `kept`; `moved` and `before` are what an undo needs.
+    """`gone` was merged into `kept`; its steps are what taking them apart needs.
 
-    `moved`: ids of the rows that went over, by table. `before`: what the rows that were
-    put together held. Ids and values of fields only, encrypted ones as stored.
+    A purge of either deletes the steps, which hold what was known of the person.
     """
 
     controller = models.ForeignKey(
@@ -50,8 +54,6 @@ class Merge(models.Model):
         Staff, on_delete=models.PROTECT, related_name="+", verbose_name=_("by")
     )
     at = models.DateTimeField(_("at"), default=timezone.now)
-    moved = models.JSONField(default=dict, editable=False)
-    before = models.JSONField(default=dict, editable=False)
     undone_at = models.DateTimeField(_("undone at"), null=True, blank=True)
     undone_by = models.ForeignKey(
         Staff,
@@ -69,6 +71,12 @@ class Merge(models.Model):
         verbose_name_plural = _("merges")
         ordering = ["-at", "-id"]
         default_permissions = ("view",)
+        permissions = [
+            ("merge_member", _("Can merge two records of a person and undo it"))
+        ]
+        indexes = [
+            models.Index(fields=["controller", "-at", "-id"], name="crm_merge_recent")
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["gone"],
@@ -78,7 +86,59 @@ class Merge(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.gone_id} → {self.kept_id}"
+        return f"#{self.gone_id} → #{self.kept_id}"
+
+
+# One row as JSON: {column: value}.
+Image = dict[str, Any]
+
+
+class MergeStepQuerySet(models.QuerySet["MergeStep"]):
+    def visible_to(self, staff: Staff) -> MergeStepQuerySet:
+        return self.filter(merge__in=Merge.objects.visible_to(staff))
+
+
+class MergeStep(models.Model):
+    """What a merge did to rows of one table; crm.journal writes and undoes them.
+
+    moved: `field` of the rows `ids` pointed at `origin` and points at `target` since.
+    changed: {"key", "before", "after"} of each row; deleted: whole rows; made: keys.
+    `rows` is JSON, encrypted, because it holds names and phones.
+    """
+
+    class Kind(models.TextChoices):
+        MOVED = "moved", _("Went over")
+        CHANGED = "changed", _("Put together")
+        DELETED = "deleted", _("Known twice")
+        MADE = "made", _("Made")
+
+    id = models.BigAutoField(primary_key=True)
+    merge = models.ForeignKey(
+        Merge, on_delete=models.CASCADE, related_name="steps", verbose_name=_("merge")
+    )
+    number = models.PositiveIntegerField()
+    table = models.CharField(_("table"), max_length=60)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    row_count = models.PositiveIntegerField(_("rows"))
+    field = models.CharField(max_length=40, blank=True)
+    ids = ArrayField(models.BigIntegerField(), default=list)
+    origin = models.BigIntegerField(null=True)
+    target = models.BigIntegerField(null=True)
+    rows = EncryptedTextField(blank=True)
+
+    objects = MergeStepQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("step of a merge")
+        verbose_name_plural = _("steps of merges")
+        ordering = ["number"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.merge_id}.{self.number} {self.kind} {self.table}"
+
+    def images(self) -> list[Image]:
+        return list(json.loads(self.rows or "[]"))
 
 
 class MatchReviewQuerySet(models.QuerySet["MatchReview"]):

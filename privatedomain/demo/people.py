@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from crm import consent, following, members, timeline
+from crm import consent, following, phones, timeline
 from crm.models import Identity, Member, Relation
 from crm.naming import placeholder, tokens
 from privatedomain.demo import dialogues
@@ -209,7 +209,7 @@ def _finish(world: World, member: Member) -> Member:
         surname, remark = draw.choice(SURNAMES), draw.choice(dialogues.REMARKS)
         member.remark = f"{surname}女士 {remark}"
     if draw.random() < 0.4:
-        members.set_phone(member, f"139{draw.randint(0, 99_999_999):08}")
+        phones.fill(member, f"139{draw.randint(0, 99_999_999):08}")
     member.name_tokens = tokens(member.display_name, member.remark)
     member.save()
     if draw.random() < 0.05:

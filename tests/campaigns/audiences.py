@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns import caps
 from campaigns.models import Recipient, Touch
-from crm import members, tagging
+from crm import phones, tagging
 from crm.models import Identity, Member, Tag, TagGroup
 from staff.accounts import system_staff
 from tests.campaigns.returning import Side, build_side
@@ -51,7 +51,7 @@ def make_member(
     number = next(_numbers)
     member = Member(controller=side.unit, display_name=f"成员{number}", **fields)
     if phone:
-        members.set_phone(member, phone)
+        phones.fill(member, phone)
     member.save()
     Identity.objects.create(
         member=member,

@@ -70,6 +70,10 @@ WITH: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
+# Relations that must not be the world's own row: two sides of a pair.
+OWN_ROW = {("crm.matchreview", "second"), ("crm.merge", "gone")}
+
+
 class World:
     """One brand of its own: a root unit, somebody who may do everything in it, rows."""
 
@@ -163,6 +167,8 @@ class World:
             return self._rows[Staff]
         if target is model or (field.null and field.one_to_one):
             return None
+        if (model._meta.label_lower, field.name) in OWN_ROW:
+            return self.make(target)
         return self.row(target)
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from crm import members, timeline
+from crm import phones, timeline
 from crm.models import Member
 from tests.conftest import PASSWORD, build_staff
 from tests.crm.conftest import build_world
@@ -20,7 +20,7 @@ def test_the_history_is_filtered_and_loaded_further_without_leaving(live_server,
     world = build_world()
     person = build_staff("supervisor", org_unit=world.brand)
     member = Member.objects.create(controller=world.brand, display_name="林小满")
-    members.set_phone(member, "13812345678")
+    phones.fill(member, "13812345678")
     member.save()
     now = timezone.now()
     for number in range(70):

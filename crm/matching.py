@@ -1,0 +1,295 @@
+"""Who somebody is, by whatever a shop, a file or a person tells of them.
+
+Everything stays inside one data controller. What proves two records to be one person
+merges them, what only suggests it goes to the review list (docs/adr/0011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+
+from core import audit
+from crm import merging, reviews
+from crm.errors import AlreadyDecided, DifferentControllers
+from crm.models import Identity, MatchReview, Member, Order
+from crm.phones import phone_digest
+from staff.models import OrgUnit, Staff
+from wechat.models import Account
+
+# A number on more records than this is a shop's or a colleague's, not a person's.
+SHARED_PHONE = 2
+_PLATFORM_KINDS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
+# Who tells a number. Only the platform has checked that it is the person's own.
+PROVEN_SOURCES = {"platform"}
+# Colleagues and shops may complete a record nobody is reached through (crm.matching).
+BUSINESS_SOURCES = {"staff", "import", "order", "sync"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """`member`: who it is, None when unknown or when a phone is shared by several.
+
+    `by`: what decided ("unionid", …). `conflicts`: others whom weaker evidence names;
+    each pair is on the review list.
+    """
+
+    member: Member | None
+    by: str = ""
+    conflicts: tuple[Member, ...] = ()
+
+
+def find_by(
+    controller: OrgUnit,
+    *,
+    openid: str = "",
+    account: Account | None = None,
+    unionid: str = "",
+    external_userid: str = "",
+    phone: str = "",
+    buyer: str = "",
+) -> Found:
+    """The member whom these name, the strongest evidence first. Never merges.
+
+    `openid` needs its `account` (another of the controller has its own openids); `phone`
+    as crm.phones.normalise gives it. Evidence that names different members decides for
+    the strongest and puts the pair on the review list.
+    """
+    wanted = {
+        "unionid": unionid,
+        "external_userid": external_userid,
+        "openid": openid,
+        "buyer": buyer,
+    }
+    named: list[tuple[str, Member]] = []
+    for kind, value in wanted.items():
+        if value:
+            where = account if kind in ("openid", "external_userid") else None
+            found = list(_by_identity(controller, kind, value, where)[:2])
+            # The same id at two accounts of ours may be two people: none is named.
+            named += [(kind, found[0])] if len(found) == 1 else []
+    if phone:
+        same = list(_by_phone(controller, phone)[: SHARED_PHONE + 1])
+        if len(same) == 1:
+            named.append(("phone", same[0]))
+        elif not named:
+            return Found(None, conflicts=tuple(same))
+    if not named:
+        return Found(None)
+    by, member = named[0]
+    others = {each.pk: (kind, each) for kind, each in named if each.pk != member.pk}
+    for kind, other in others.values():
+        weighed = weigh(member, other)
+        reviews.put_on(
+            member, other, speaks_for=[kind, *weighed[0]], against=weighed[1]
+        )
+    return Found(member, by, tuple(other for _kind, other in others.values()))
+
+
+def _by_identity(
+    controller: OrgUnit, kind: str, value: str, account: Account | None
+) -> QuerySet[Member]:
+    rows = Identity.objects.filter(controller=controller, kind=kind, value=value)
+    if account is not None:
+        rows = rows.filter(account=account)
+    return Member.objects.filter(pk__in=rows.values("member"))
+
+
+def _by_phone(controller: OrgUnit, phone: str) -> QuerySet[Member]:
+    rows = Member.objects.known().filter(controller=controller)
+    # The partial index holds only members with a phone.
+    return (
+        rows.exclude(phone_hash="").filter(phone_hash=phone_digest(phone)).order_by("pk")
+    )
+
+
+# -- evidence
+
+
+def weigh(one: Member, other: Member) -> tuple[list[str], list[str]]:
+    """Codes of what speaks for one person and of what speaks against."""
+    speaks_for: list[str] = []
+    against: list[str] = []
+    if one.phone_hash and one.phone_hash == other.phone_hash:
+        speaks_for.append("phone")
+    for name in ("real_name", "birthday", "gender"):
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine and theirs:
+            if mine != theirs:
+                against.append(name)
+            elif name != "gender":
+                speaks_for.append(name)
+    has_names = not (one.is_placeholder_name or other.is_placeholder_name)
+    if has_names and one.display_name == other.display_name:
+        speaks_for.append("display_name")
+    against += _contradicting_identities(one, other)
+    return speaks_for, against
+
+
+def _contradicting_identities(one: Member, other: Member) -> list[str]:
+    places: dict[int, set[tuple[str, int | None]]] = {one.pk: set(), other.pk: set()}
+    rows = Identity.objects.filter(member__in=[one, other])
+    for row in rows.exclude(kind=Identity.Kind.BUYER):
+        places[row.member_id].add((row.kind, row.account_id))
+    both = places[one.pk] & places[other.pk]
+    found = {
+        "unionid" if kind == Identity.Kind.UNIONID else "same_account"
+        for kind, _account in both
+    }
+    return sorted(found)
+
+
+def _is_bare(member: Member) -> bool:
+    """Known to a shop or a file only: no platform reaches anybody by this record."""
+    kinds = (*_PLATFORM_KINDS, Identity.Kind.UNIONID)
+    return not member.identities.filter(kind__in=kinds).exists()
+
+
+# -- phones
+
+
+def settle_phone(member: Member, *, actor: Staff, source: str) -> Member:
+    """Look whether the number of `member` shows them to be somebody known.
+
+    Returns the member who stands. Merges when exactly one other record has the number,
+    nothing contradicts, and either the platform proved it or a colleague or shop
+    completes a record that nobody is reached through. Else the pair is put on the
+    review list. Inside a transaction only.
+    """
+    if not member.phone_hash or member.merged_into_id or member.purged_at:
+        return member
+    merging.lock_controller(member.controller)
+    same = Member.objects.known().filter(
+        controller=member.controller_id, phone_hash=member.phone_hash
+    )
+    others = list(same.exclude(pk=member.pk).order_by("pk")[: SHARED_PHONE + 1])
+    if len(others) >= SHARED_PHONE:
+        return _ask_about_shared(member, others)
+    if not others or reviews.are_apart(member, others[0]):
+        return member
+    other = others[0]
+    speaks_for, against = weigh(member, other)
+    is_proven = source in PROVEN_SOURCES
+    completes = source in BUSINESS_SOURCES and (_is_bare(member) or _is_bare(other))
+    if against or not (is_proven or completes):
+        reviews.put_on(member, other, speaks_for=speaks_for, against=against)
+        return member
+    kept, gone = _who_stays(member, other)
+    return merging.merge(kept, gone, actor=actor, why="phone")
+
+
+def _ask_about_shared(member: Member, others: list[Member]) -> Member:
+    """Up to the limit every pair is asked about; beyond it the number says nothing."""
+    if len(others) == SHARED_PHONE:
+        for other in others:
+            speaks_for, against = weigh(member, other)
+            against = [*against, "shared_phone"]
+            reviews.put_on(member, other, speaks_for=speaks_for, against=against)
+    return member
+
+
+def _who_stays(one: Member, other: Member) -> tuple[Member, Member]:
+    """Whom a platform reaches, else who was known first."""
+    both = sorted(
+        (one, other), key=lambda m: (_is_bare(m), m.first_seen_at, m.pk)
+    )
+    return both[0], both[1]
+
+
+# -- buyers of shops
+
+
+@transaction.atomic
+def bind_buyer(
+    controller: OrgUnit, buyer: str, member: Member, *, actor: Staff
+) -> list[int] | None:
+    """Note what a shop calls the member and hand them the orders that waited for it.
+
+    Returns the ids of the orders; None when the shop's buyer is known as somebody else:
+    then the pair is on the review list. Raises DifferentControllers.
+    """
+    if member.controller_id != controller.pk:
+        raise DifferentControllers
+    try:
+        with transaction.atomic():
+            Identity.objects.create(
+                member=member,
+                controller=controller,
+                kind=Identity.Kind.BUYER,
+                value=buyer,
+                is_following=False,
+            )
+    except IntegrityError:
+        known = find_by(controller, buyer=buyer).member
+        if known is not None and known.pk != member.pk:
+            _ask_about_buyer(known, member)
+            return None
+    else:
+        audit.record("crm.member.buyer_bound", member, actor=actor)
+    waiting = Order.objects.filter(
+        controller=controller, buyer=buyer, member__isnull=True
+    ).exclude(buyer="")
+    pks = list(waiting.order_by("pk").select_for_update().values_list("pk", flat=True))
+    Order.objects.filter(pk__in=pks).update(member=member)
+    return pks
+
+
+def _ask_about_buyer(known: Member, member: Member) -> None:
+    speaks_for, against = weigh(known, member)
+    reviews.put_on(known, member, speaks_for=["buyer", *speaks_for], against=against)
+
+
+@transaction.atomic
+def unbind_buyer(controller: OrgUnit, buyer: str, *, actor: Staff) -> list[int]:
+    """The shop's buyer is not this member: the orders wait again. Ids of the orders."""
+    identity = (
+        Identity.objects.select_for_update(of=("self",))
+        .filter(controller=controller, kind=Identity.Kind.BUYER, value=buyer)
+        .first()
+    )
+    if identity is None:
+        return []
+    rows = Order.objects.filter(
+        controller=controller, buyer=buyer, member=identity.member_id
+    )
+    pks = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+    Order.objects.filter(pk__in=pks).update(member=None)
+    audit.record("crm.member.buyer_unbound", identity.member, actor=actor)
+    identity.delete()
+    return pks
+
+
+# -- what people decide
+
+
+@transaction.atomic
+def one_person(review: MatchReview, keep: int, *, actor: Staff) -> Member:
+    """Merge the pair into the record `keep` (an id); who is faster decides.
+
+    Raises AlreadyDecided with who it was, and what `merging.merge` raises.
+    """
+    merging.lock_controller(review.controller)
+    if not reviews.decide_merged(review, actor=actor):
+        raise AlreadyDecided.by(_fresh(review))
+    sides = [review.first, review.second]
+    kept = next(side for side in sides if side.pk == keep)
+    gone = next(side for side in sides if side.pk != keep)
+    return merging.merge(kept, gone, actor=actor, why="review")
+
+
+@transaction.atomic
+def two_people(review: MatchReview, *, actor: Staff) -> None:
+    """Never raise the pair again. Raises AlreadyDecided with who it was."""
+    if not reviews.decide_apart(review, actor=actor):
+        raise AlreadyDecided.by(_fresh(review))
+
+
+def _fresh(review: MatchReview) -> MatchReview:
+    return MatchReview.objects.select_related("decided_by").get(pk=review.pk)
+
+
+def pairs_about(member: Member) -> QuerySet[MatchReview]:
+    """Open pairs with this member on a side."""
+    return MatchReview.objects.open().filter(Q(first=member) | Q(second=member))
