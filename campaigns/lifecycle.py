@@ -47,7 +47,9 @@ settled("campaigns.recipient")
 def part_recipients(kept: Member, returning: Member, undo: Undo) -> None:
     """Touches said to an address that returns go with it; nothing old begins to wait."""
     targets = undo.targets(Recipient)
-    waiting = [row for row in targets.values() if row["state"] == Recipient.State.WAITING]
+    waiting = [
+        row for row in targets.values() if row["state"] == Recipient.State.WAITING
+    ]
     touches = Touch.objects.filter(pk__in=[row["touch_id"] for row in waiting])
     over = set(touches.filter(state__in=_OVER).values_list("pk", flat=True))
     for row in waiting:

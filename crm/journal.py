@@ -48,10 +48,11 @@ def member_fields(model: Model) -> list[str]:
 def tables() -> Iterator[Model]:
     """Every model whose rows belong to a member, but those with a way of their own."""
     for model in apps.get_models():
-        label = model._meta.label_lower
-        if model not in _APART and label not in registry.derived_tables:
-            if member_fields(model):
-                yield model
+        is_apart = model in _APART
+        if is_apart or model._meta.label_lower in registry.derived_tables:
+            continue
+        if member_fields(model):
+            yield model
 
 
 def key_of(model: Model) -> list[str]:
@@ -180,7 +181,7 @@ class Journal:
             if field:
                 moved.setdefault(field, []).append(key[0])
                 continue
-            difference = {"key": list(key)}
+            difference: Image = {"key": list(key)}
             difference["before"] = {name: old[name] for name in names}
             difference["after"] = {name: new[name] for name in names}
             changed.append(difference)
@@ -347,7 +348,7 @@ def _move_back(step: MergeStep) -> None:
     rows = model._base_manager.filter(pk__in=step.ids, **{step.field: step.target})
     if model is Event:
         # The index of the member's lines is used, not one key in each of the months.
-        rows = Event.objects.filter(member=step.target).extra(  # noqa: S610
+        rows = Event.objects.filter(member=step.target).extra(
             where=["id = ANY(%s)"], params=[step.ids]
         )
     rows.order_by().update(**{step.field: step.origin})
@@ -355,18 +356,18 @@ def _move_back(step: MergeStep) -> None:
 
 def is_ruled(model: Model) -> bool:
     """Whether a rule may forbid that two rows name the same member."""
-    rules = model._meta.constraints
-    return any(isinstance(rule, models.UniqueConstraint) for rule in rules) or any(
-        field.unique
-        for field in model._meta.concrete_fields
-        if field.related_model is Member
+    fields = (model._meta.get_field(name) for name in member_fields(model))
+    return (
+        any(isinstance(r, models.UniqueConstraint) for r in model._meta.constraints)
+        or any(field.unique for field in fields)  # type: ignore[union-attr]
+        or len(key_of(model)) > 1
     )
 
 
 def _delete(model: Model, keys: list[Key]) -> None:
     if keys:
         rows = model._base_manager.filter(by_keys(model, keys))
-        rows._raw_delete(rows.db)  # type: ignore[attr-defined]
+        rows._raw_delete(rows.db)
 
 
 def _insert(model: Model, rows: list[Image]) -> None:

@@ -101,7 +101,9 @@ def _by_phone(controller: OrgUnit, phone: str) -> QuerySet[Member]:
     rows = Member.objects.known().filter(controller=controller)
     # The partial index holds only members with a phone.
     return (
-        rows.exclude(phone_hash="").filter(phone_hash=phone_digest(phone)).order_by("pk")
+        rows.exclude(phone_hash="")
+        .filter(phone_hash=phone_digest(phone))
+        .order_by("pk")
     )
 
 
@@ -192,9 +194,7 @@ def _ask_about_shared(member: Member, others: list[Member]) -> Member:
 
 def _who_stays(one: Member, other: Member) -> tuple[Member, Member]:
     """Whom a platform reaches, else who was known first."""
-    both = sorted(
-        (one, other), key=lambda m: (_is_bare(m), m.first_seen_at, m.pk)
-    )
+    both = sorted((one, other), key=lambda m: (_is_bare(m), m.first_seen_at, m.pk))
     return both[0], both[1]
 
 

@@ -136,14 +136,16 @@ def _bring(kept: Member, gone: Member) -> None:
                 rows.update(**{field: kept})
 
 
-def _bring_one_by_one(rows: models.QuerySet[models.Model], field: str, kept: Member) -> None:
+def _bring_one_by_one(
+    rows: models.QuerySet[models.Model], field: str, kept: Member
+) -> None:
     for row in rows:
         same = rows.model._base_manager.filter(pk=row.pk)
         try:
             with transaction.atomic():
                 same.update(**{field: kept})
         except IntegrityError:
-            same._raw_delete(same.db)  # type: ignore[attr-defined]
+            same._raw_delete(same.db)
 
 
 def _combine(kept: Member, gone: Member) -> None:

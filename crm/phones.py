@@ -17,7 +17,7 @@ _LONGEST = 60
 
 
 def normalise(text: str) -> str:
-    """"１３８ 0013-8000", "+86 138…", "0086138…" → "13800138000"; "" stays empty.
+    """ "１３８ 0013-8000", "+86 138…", "0086138…" → "13800138000"; "" stays empty.
 
     Numbers of China in national digits, others as "+85291234567". Raises PhoneInvalid.
     """

@@ -17,8 +17,8 @@ from django.utils import timezone
 from campaigns import reading
 from campaigns.clicks import TIMELINE_KIND
 from campaigns.models import TimelineReader
-from crm.models import Member
 from crm.journal import Undo
+from crm.models import Member
 from crm.registry import derived, on_merge, on_unmerge
 from reports.models import DayFigure, MemberDay, Recount
 from reports.weights import Weights

@@ -103,10 +103,10 @@ def _settle(kept: Member, returning: Member, undo: Undo, reopened: list[int]) ->
         )
         if row.state == Conversation.State.CLOSED or not has_open.exists():
             Conversation.objects.filter(pk=row.pk).update(member=returning)
-    for row in Conversation.objects.filter(pk__in=reopened):
-        if row.assignee_id is not None:
+    for row in Conversation.objects.select_related("assignee").filter(pk__in=reopened):
+        if row.assignee is not None:
             held = Conversation.objects.held_by(row.assignee).count()
-            AgentState.objects.filter(staff=row.assignee_id).update(open_count=held)
+            AgentState.objects.filter(staff=row.assignee).update(open_count=held)
         live.notify(f"conversation.{row.pk}", conversation=row.pk)
 
 
