@@ -74,23 +74,18 @@ def change(
 
 @transaction.atomic
 def change_phone(member: Member, phone: str, *, actor: Staff) -> bool:
-    """Set the phone (digits), or take it away with ""; False when it stood already."""
-    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-    if locked.merged_into_id is not None or locked.purged_at is not None:
+    """Set the phone, or take it away with ""; False when it stood already.
+
+    The number may show that the member is somebody known (members.set_phone): then the
+    two are one afterwards, or on the review list. Raises PhoneInvalid, MemberGone.
+    """
+    before = Member.objects.get(pk=member.pk)
+    if before.merged_into_id is not None or before.purged_at is not None:
         raise MemberGone
-    before = locked.masked_phone, locked.phone
-    members.set_phone(locked, phone)
-    if locked.phone == before[1]:
+    standing = members.set_phone(member, phone, actor=actor, source="staff")
+    if standing.pk == before.pk and standing.phone == before.phone:
         return False
-    locked.save(update_fields=["phone", "phone_hash", "phone_tail_hash"])
-    audit.record(
-        "crm.member.phone_changed",
-        locked,
-        actor=actor,
-        before={"phone": before[0]},
-        after={"phone": locked.masked_phone},
-    )
-    _tell(locked, ["phone"], actor)
+    _tell(standing, ["phone"], actor)
     return True
 
 

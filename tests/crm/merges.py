@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from crm import journal, registry
-from crm.models import Event, MatchReview, Member, Merge
+from crm.models import Event, MatchReview, Member, Merge, TagSet
 from service.models import Assignment, Message
 
 # Told of merges themselves; that both took place stays in the history.
@@ -42,6 +42,8 @@ def _rows(model: type[models.Model], rows: Any) -> list[dict[str, Any]]:
     if model is Event:
         joined = Q(kind="conversation.closed", data__reason="merged")
         rows = rows.exclude(kind__in=HISTORY).exclude(joined)
+    if model is TagSet:
+        rows = rows.exclude(tag_ids=[])  # who carries no tag may have no row
     names = [field.attname for field in model._meta.concrete_fields]
     found = [dict(row) for row in rows.values(*names)]
     return sorted(found, key=lambda row: [str(row[name]) for name in _key(model)])
