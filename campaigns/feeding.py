@@ -25,6 +25,7 @@ from content import rendering
 from content.models import Version
 from core import registry, sweep
 from core.registry import HealthCheck, HealthResult
+from crm import preference_links
 from staff.accounts import system_staff
 from wechat import limits, media, outbox, runs
 from wechat.models import OutboundBatch, OutboundMessage, OutboundRun
@@ -284,6 +285,9 @@ def _messages(
     if kind not in OutboundMessage.Kind.values:
         raise media.MediaMissing
     tracked = {url: link.pk for url, link in links.prepare(touch).items()}
+    own: dict[int, str] = {}
+    if preference_links.is_named_in(payload):
+        own = preference_links.addresses_of([each.member_id for each in people])
     return [
         OutboundMessage(
             app_id=run.app_id,
@@ -291,7 +295,7 @@ def _messages(
             channel=OutboundMessage.Channel.MP_CUSTOM,
             kind=kind,
             recipient=person.address,
-            payload=_for_person(payload, tracked, person),
+            payload=_for_person(payload, tracked, person, own),
             dedupe_key=f"touch:{touch.pk}:{person.member_id}",
             purpose=sending.PURPOSE,
             reference=str(person.pk),
@@ -304,8 +308,14 @@ def _messages(
 
 
 def _for_person(
-    payload: dict[str, Any], tracked: dict[str, int], person: Recipient
+    payload: dict[str, Any],
+    tracked: dict[str, int],
+    person: Recipient,
+    own: dict[int, str],
 ) -> dict[str, Any]:
+    """With addresses that tell whose they are; `own`: preference pages by member."""
+    if person.member_id in own:
+        payload = preference_links.filled(payload, own[person.member_id])
     if not tracked or "text" not in payload:
         return payload
     by = {url: links.address_of(link, person.pk) for url, link in tracked.items()}

@@ -23,6 +23,7 @@ from django.utils.html import escape
 from campaigns.models import Recipient, Touch, TrackedLink
 from content import links as written
 from content import rendering
+from crm import preference_links
 
 SALT = "campaigns.links"
 # 80 bits: what must be guessed to have a click counted that nobody made.
@@ -92,10 +93,24 @@ def addresses(touch: Touch, recipient: Recipient | None = None) -> dict[str, str
 def tracked(
     payload: dict[str, Any], touch: Touch, recipient: Recipient | None
 ) -> dict[str, Any]:
-    """`payload` (content.rendering.payload_for) with our addresses in place of others."""
+    """`payload` (content.rendering.payload_for) with our addresses in place of others.
+
+    So does the placeholder of the preference page: the person's own, or the account's.
+    """
     by = addresses(touch, recipient)
-    if not by:
+    payload = _exchanged(payload, by) if by else payload
+    if not preference_links.is_named_in(payload):
         return payload
+    if recipient is None:
+        return preference_links.filled(
+            payload, preference_links.address_for(touch.account)
+        )
+    return preference_links.filled(
+        payload, preference_links.address_of(recipient.member)
+    )
+
+
+def _exchanged(payload: dict[str, Any], by: Mapping[str, str]) -> dict[str, Any]:
     if "text" in payload:
         return {**payload, "text": written.replaced(payload["text"], by)}
     article = payload.get("article")

@@ -24,6 +24,7 @@ class CrmConfig(AppConfig):
             notes,
             partitions,
             passes,
+            preference_links,
             tagging,
             taxonomy,
             vetoes,
@@ -59,6 +60,7 @@ class CrmConfig(AppConfig):
             )
         )
         complaints.declare_settings()
+        preference_links.declare_settings()
         builtin_data.extend(
             (
                 partitions.make_ahead,

@@ -67,6 +67,7 @@ LABELS: dict[str, Text] = {
     "crm.complaint.opened": _("Complaint noted"),
     "crm.consent.limited": _("Marketing limited by the member"),
     "crm.consenttext.published": _("Consent text published"),
+    "crm.preference.links_revoked": _("Links to the preference page made void"),
     "crm.consent.granted": _("Consent given"),
     "crm.consent.withdrawn": _("Consent withdrawn"),
     "crm.member.edited": _("Profile changed"),
@@ -142,6 +143,8 @@ LABELS: dict[str, Text] = {
 # Who acts when nobody does (`staff.accounts.system_staff`).
 WRITERS: dict[str, Text] = {
     "content.answers": _("Automatic answers"),
+    "crm.consent": _("Texts of the start"),
+    "crm.preferences": _("The member, on the preference page"),
     "crm.profiles": _("Automatic look-up of profiles"),
     "crm.purge": _("Automatic purge"),
     "demo": _("Demo data"),

@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("privatedomain.api")),
     re_path(rf"^(?P<name>{verify_files.NAME})$", verify_files.serve),
     path("", include("wechat.urls")),
+    path("", include("crm.urls")),
     path("", include("campaigns.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from content import answering
 from content.models import AnswerRule
 from core import live, system_settings
-from crm import consent, timeline
+from crm import consent, preference_links, timeline
 from crm.models import Member
 from service import closing, conversations
 from service.conversations import Said
@@ -176,12 +176,18 @@ def _plan(
         channel=OutboundMessage.Channel.MP_CUSTOM,
         recipient=inbound.subject,
         kind=OutboundMessage.Kind.TEXT,
-        payload={"text": text},
+        payload={"text": _filled(inbound, text)},
         dedupe_key=f"{purpose}:{inbound.event.pk}",
         purpose=purpose,
         reference=str(reference),
         actor=actor,
     )
+
+
+def _filled(inbound: Inbound, text: str) -> str:
+    """With the person's own address where a text names their preference page."""
+    member = inbound.context.get("member")
+    return text if member is None else preference_links.fill_for(member, text)
 
 
 def _was_answered(inbound: Inbound) -> bool:

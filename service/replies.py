@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
 from core import live
+from crm import preference_links
 from service.allowances import allowance_of
 from service.errors import (
     BadReply,
@@ -145,7 +146,9 @@ def _plan(
     conversation: Conversation, message: Message, *, actor: Staff
 ) -> OutboundMessage:
     payload: dict[str, Any] = (
-        {"media": message.media_id} if message.media_id else {"text": message.text}
+        {"media": message.media_id}
+        if message.media_id
+        else {"text": preference_links.fill_for(conversation.member, message.text)}
     )
     return outbox.plan(
         app=conversation.app,

@@ -7,7 +7,7 @@ Member hold what stands now, so that audiences of a million are judged set-wise.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -53,11 +53,11 @@ SOURCES = {
 class SharedQuerySet(models.QuerySet[Any]):
     """Rows of one data controller, or of everybody (no controller)."""
 
-    def visible_to(self, staff: Staff) -> SharedQuerySet:
+    def visible_to(self, staff: Staff) -> Self:
         scope = own_or_shared(staff)
         return self.none() if scope is None else self.filter(scope)
 
-    def of_controller(self, controller_id: int | None) -> SharedQuerySet:
+    def of_controller(self, controller_id: int | None) -> Self:
         return self.filter(
             models.Q(controller_id=controller_id) | models.Q(controller=None)
         )
@@ -111,7 +111,7 @@ class ConsentText(models.Model):
 
 
 class TopicQuerySet(SharedQuerySet):
-    def in_use(self) -> TopicQuerySet:
+    def in_use(self) -> Self:
         return self.filter(archived_at__isnull=True)
 
 
