@@ -14,6 +14,7 @@ from django.utils import timezone
 from campaigns import links
 from campaigns.models import Campaign, LinkClick, Phase, Recipient, Touch
 from content.models import Item, Version
+from crm import preference_links
 from crm.models import Event, Identity, Member
 from staff.accounts import system_staff
 from tests.campaigns.returning import SHOP, WECHAT
@@ -120,3 +121,23 @@ def test_somebody_it_was_forwarded_to_counts_without_a_name(
     back = authorised(opened(browser, mass.address)["Location"], friend)
     assert opened(browser, back)["Location"] == SHOP
     assert LinkClick.objects.get().recipient is None
+
+
+def test_the_preference_page_of_an_account_is_the_one_of_whoever_opens_it(
+    mass: SimpleNamespace,
+    sandbox: Any,  # noqa: F811
+) -> None:
+    member = mass.recipient.member
+    address = preference_links.address_for(mass.recipient.touch.account)
+    browser = Client(headers={"user-agent": WECHAT})
+    back = authorised(opened(browser, address)["Location"], mass.person)
+    own = opened(browser, back)["Location"]
+    assert urlsplit(own).path.startswith("/p/")
+    assert "退订全部" in browser.get(urlsplit(own).path).content.decode()
+    opened_for = preference_links.open_member(urlsplit(own).path.split("/")[-1])
+    assert opened_for.member == member
+    # The code is spent, and another browser was given no state of ours.
+    assert "还不认识您" in opened(browser, back).content.decode()
+    assert "请在微信中打开" in opened(Client(), back).content.decode()
+    friend = authorised(opened(browser, address)["Location"], sandbox.person())
+    assert opened(browser, friend).status_code == 404

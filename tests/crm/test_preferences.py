@@ -131,7 +131,7 @@ def test_every_switch_is_an_entry_with_the_text_and_nothing_else_changes(member)
     assert member.no_personalisation
     assert member.opted_out_at is None
     assert Event.objects.filter(kind__startswith="consent.").count() == 4
-    assert AuditEntry.objects.filter(action__startswith="crm.consent").count() == 4
+    assert AuditEntry.objects.filter(action__startswith="crm.consent.").count() == 4
 
     browser.post(path, wanted | {"often": "2", "personal": ""})
     assert ConsentEntry.objects.count() == 4
@@ -170,27 +170,17 @@ def test_a_dealers_text_and_topics_are_not_the_brands(member, world):
 def test_only_the_link_of_a_member_chooses_for_them(member, world):
     other = make(world, "王五")
     mine, theirs = path_of(member), path_of(other)
+    head, _dash, rest = mine.partition("-")
     forged = [
         mine[:-1] + ("A" if mine[-1] != "A" else "B"),
-        mine.replace(
-            mine.split("/")[-1].split("-")[0], theirs.split("/")[-1].split("-")[0], 1
-        ),
-        "/p/",
-        "/p/x",
-        "/p/-",
-        "/p/---",
-        "/p/%00",
-        "/p/" + "9" * 300,
-        "/p/会员",
-        "/p/of/x",
-        "/p/of/x/who",
-        theirs + "x",
+        f"{theirs.partition('-')[0]}-{rest}",
+        *(theirs + "x", "/p/x", "/p/-", "/p/---", "/p/" + "9" * 300, "/p/会员"),
+        *("/p/", "/p/%00", "/p/of/x", "/p/of/x/who", head),
     ]
-    forged[1] = "/p/" + "-".join([theirs[3:].split("-")[0], *mine[3:].split("-")[1:]])
     client = Client(raise_request_exception=False)
     for path in forged:
         for answer in (client.get(path), client.post(path, {"do": "stop"})):
-            assert answer.status_code in (400, 404, 429), path
+            assert answer.status_code in (400, 404, 405, 429), path
     assert not ConsentEntry.objects.exists()
     client.post(theirs, {"do": "stop"})
     member.refresh_from_db()
