@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 from django.db import transaction
@@ -19,6 +20,8 @@ POSTED = (
     *("text", "client_key", "reason", "staff", "status", "remark", "language", "next"),
     *("action", "_selected_action", "select_across", "index", "decision", "name"),
 )
+# What a list reads before the rest, alone, so that the rest doesn't hide it.
+FIRST_READ = (("q", "s"), ("page", "p", "o"))
 GARBAGE = ["\x00", "9" * 40, "'\"<%s>{{7*7}}💩"]
 
 
@@ -39,6 +42,11 @@ def paths(world):
     ]
 
 
+def is_list(path):
+    """Lists of the admin and pages of our own; not forms, histories and fragments."""
+    return re.fullmatch(r"/admin/\w+/\w+/", path) or "search" in path
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_in_an_address_breaks_no_page(client, world, garbage, caplog):
@@ -48,7 +56,7 @@ def test_garbage_in_an_address_breaks_no_page(client, world, garbage, caplog):
     broken = []
 
     for path in paths(world):
-        for names in (NAMES, ("q", "s"), ("page", "p", "o")):
+        for names in (NAMES, *(FIRST_READ if is_list(path) else ())):
             with transaction.atomic():
                 answer = client.get(path, dict.fromkeys(names, garbage))
                 transaction.set_rollback(True)
