@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from campaigns import clicks
+from crm import interactions
 from crm.timeline import Group, describe
 from wechat.registry import purpose_labels
 
@@ -15,6 +16,7 @@ def describe_history() -> None:
     """Called once, in AppConfig.ready()."""
     purpose_labels["campaigns.touch"] = _("Campaign message")
     purpose_labels["campaigns.test"] = _("Test of a campaign message")
+    interactions.add_act(clicks.TIMELINE_KIND)
     describe(
         clicks.TIMELINE_KIND,
         Group.CLICK,

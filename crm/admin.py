@@ -184,4 +184,4 @@ def _with_identities(rows: Any, identities: QuerySet[Identity]) -> Any:
     return found
 
 
-from crm import tag_admin  # noqa: E402,F401  autodiscovery imports only this module
+from crm import scoring_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module

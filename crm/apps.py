@@ -31,6 +31,8 @@ class CrmConfig(AppConfig):
             wording,
         )
 
+        from crm.value import setup
+
         passes.register()
         wording.describe_all()
         history.register()
@@ -61,6 +63,7 @@ class CrmConfig(AppConfig):
         )
         complaints.declare_settings()
         preference_links.declare_settings()
+        setup.register()
         builtin_data.extend(
             (
                 partitions.make_ahead,

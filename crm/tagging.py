@@ -7,8 +7,9 @@ array of each member (crm.models.TagSet) in the same transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -100,6 +101,47 @@ def untag(members: Sequence[int], taken: Tag, *, actor: Staff) -> int:
         _keep_trail("untagged", members, taken, removed, actor=actor)
         registry.tell_untagged(members, taken, actor=actor)
     return removed
+
+
+_FOLLOW_TAKE = """
+DELETE FROM crm_membertag held
+USING unnest(%(members)s::bigint[], %(tags)s::bigint[]) AS wanted (member_id, tag_id)
+WHERE held.member_id = wanted.member_id AND held.tag_id = ANY(%(among)s)
+    AND held.tag_id IS DISTINCT FROM wanted.tag_id
+"""
+_FOLLOW_ADD = """
+INSERT INTO crm_membertag (member_id, tag_id, source, set_by_id, set_at, expires_at)
+SELECT wanted.member_id, wanted.tag_id, %(source)s, %(actor)s, %(now)s, NULL
+FROM unnest(%(members)s::bigint[], %(tags)s::bigint[]) AS wanted (member_id, tag_id)
+WHERE wanted.tag_id IS NOT NULL
+ORDER BY wanted.member_id
+ON CONFLICT (member_id, tag_id) DO NOTHING
+"""
+
+
+@transaction.atomic
+def follow(
+    among: Sequence[int], wanted: Mapping[int, int | None], *, actor: Staff
+) -> None:
+    """Have members carry exactly the tag of `among` that a figure says, or none.
+
+    For exclusive groups that follow something else (stage, RFM segment), whose own log is
+    the trail. `wanted`: member id → tag id, members of one data controller that the caller
+    holds locked or computes alone. Rows that are right already are left alone.
+    """
+    if not wanted or not among:
+        return
+    params: dict[str, Any] = {
+        "members": list(wanted),
+        "tags": list(wanted.values()),
+        "among": list(among),
+        "source": Source.AUTO,
+        "actor": actor.pk,
+        "now": timezone.now(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOW_TAKE, params)
+        cursor.execute(_FOLLOW_ADD, params)
 
 
 def _keep_trail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm import partitions, profiles, purging, tagging
+from crm.value import running as values
 
 
 @shared_task
@@ -25,3 +26,13 @@ def drain_profiles() -> None:
 @shared_task
 def expire_tags() -> None:
     tagging.expire()
+
+
+@shared_task
+def drain_values() -> None:
+    values.drain()
+
+
+@shared_task
+def start_nightly_values() -> None:
+    values.start_nightly()

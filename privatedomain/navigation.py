@@ -23,6 +23,7 @@ ICONS = {
     "crm.member": "group",
     "crm.tag": "sell",
     "crm.taggroup": "category",
+    "crm.category": "shopping_bag",
     "crm.identity": "badge",
     "crm.relation": "handshake",
     "crm.event": "timeline",

@@ -16,6 +16,8 @@ LABELS: dict[str, Text] = {
     "crm.partitions": _("Make room for coming months"),
     "crm.profiles": _("Look up profiles"),
     "crm.purge": _("Purge members who left"),
+    "crm.value_night": _("Compute everybody's value once a night"),
+    "crm.values": _("Compute the value of those who changed"),
     "crm.tags": _("Take off tags whose time is over"),
     "heartbeat worker": _("Sign of life: worker"),
     "heartbeat worker-realtime": _("Sign of life: worker-realtime"),

@@ -10,8 +10,10 @@ class ReportsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
+        from crm import interactions
         from reports import health, home, pages, rollups, weights  # noqa: F401  rollups: merges
 
+        interactions.read_cap_from(weights.interaction_cap)
         health.register()
         home.register()
         pages.register()

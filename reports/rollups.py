@@ -15,8 +15,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 from campaigns import reading
-from campaigns.clicks import TIMELINE_KIND
 from campaigns.models import TimelineReader
+from crm import interactions
 from crm.journal import Undo
 from crm.models import Member
 from crm.registry import derived, on_merge, on_unmerge
@@ -26,9 +26,6 @@ from staff.models import Staff
 
 READER = "reports.rollups"
 FOLLOWERS_EVERY = timedelta(minutes=10)
-# What the customer does on their own (kpi C08); every "message.…" is one too. Following
-# and scanning are not (kpi C09).
-INTERACTIONS = ("click", "view", "miniprogram", "menu", TIMELINE_KIND)
 RESOLVED, OPENED, ANSWERED = (
     "conversation.closed",
     "conversation.opened",
@@ -126,8 +123,8 @@ def _count(after: int, until: int) -> None:
                 "until": until,
                 "recounts": list(recounts),
                 "zone": settings.TIME_ZONE,
-                "kinds": [*INTERACTIONS, RESOLVED, OPENED, ANSWERED],
-                "acts": list(INTERACTIONS),
+                "kinds": [*interactions.acts, RESOLVED, OPENED, ANSWERED],
+                "acts": interactions.acts,
                 "closed": RESOLVED,
                 "opened": OPENED,
                 "answered": ANSWERED,

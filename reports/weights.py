@@ -27,6 +27,11 @@ class Weights:
         return value
 
 
+def interaction_cap(day: date) -> int:
+    """How many interactions of one person count on `day` (C08)."""
+    return int(Weights().on(day, "C08", "cap"))
+
+
 def load_builtin() -> None:
     """Write the built-in rows that are not there; changed ones stay as they are."""
     MetricWeight.objects.bulk_create(

@@ -92,6 +92,8 @@ _APPROVING = {"campaigns.approve_touch"}
 _FIGURES = frozenset({"campaigns.view_recap", "reports.view_figures"})
 _RECAPPING = _FIGURES | {"campaigns.change_recap"}
 _WEIGHTS = _view("reports.metricweight")
+_SEEING_VALUES = _view("crm.scoreweight", "crm.category")
+_WEIGHING = _edit("crm.scoreweight", "crm.category")
 
 _OPS_SPECIALIST = (
     _MEMBERS
@@ -103,6 +105,7 @@ _OPS_SPECIALIST = (
     | _CONTENT
     | _PLANNING
     | _RECAPPING
+    | _SEEING_VALUES
 )
 _OPS_MANAGER = (
     _OPS_SPECIALIST
@@ -112,6 +115,7 @@ _OPS_MANAGER = (
     | _APPROVING_CONTENT
     | _APPROVING
     | _WEIGHTS
+    | _WEIGHING
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -180,6 +184,7 @@ ROLES: tuple[Role, ...] = (
         | _APPROVING
         | _RECAPPING
         | _WEIGHTS
+        | _WEIGHING
         | {"wechat.check_connection", "wechat.replay_inboundevent"}
         | {"wechat.reveal_inboundevent"},
     ),
@@ -192,6 +197,7 @@ ROLES: tuple[Role, ...] = (
         | _CAMPAIGNS
         | _FIGURES
         | _WEIGHTS
+        | _SEEING_VALUES
         # Counts and stages, not the words of customers.
         | _view("content.answerrule", "service.queue"),
     ),

@@ -21,6 +21,7 @@ from crm.models.people import (
     Relation,
     Tombstone,
 )
+from crm.models.scoring import ScoreWeight, ValueCount, ValueCut, ValueDue
 from crm.models.segments import Segment, SegmentMember, SegmentVersion
 from crm.models.tags import MemberTag, Tag, TagGroup, TagSet
 from crm.models.value import MemberValue, StageChange
@@ -49,6 +50,7 @@ __all__ = [
     "Product",
     "Refund",
     "Relation",
+    "ScoreWeight",
     "Segment",
     "SegmentMember",
     "SegmentVersion",
@@ -58,4 +60,7 @@ __all__ = [
     "TagSet",
     "Tombstone",
     "Topic",
+    "ValueCount",
+    "ValueCut",
+    "ValueDue",
 ]

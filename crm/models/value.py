@@ -29,6 +29,11 @@ class MemberValue(models.Model):
     one; scores 1–5, null while the category has too few buyers.
     """
 
+    class Bond(models.TextChoices):
+        WEAK = "weak", _("Weak")
+        MEDIUM = "medium", _("Medium")
+        STRONG = "strong", _("Strong")
+
     member = models.OneToOneField(
         Member,
         on_delete=models.PROTECT,
@@ -58,11 +63,33 @@ class MemberValue(models.Model):
     r_score = models.PositiveSmallIntegerField(_("recency score"), null=True)
     f_score = models.PositiveSmallIntegerField(_("frequency score"), null=True)
     m_score = models.PositiveSmallIntegerField(_("monetary score"), null=True)
+    # The same figures as of the first day of the month, which the scores are made of.
+    rfm_orders = models.PositiveIntegerField(
+        _("orders in 12 months before the month"), default=0
+    )
+    rfm_spend = models.DecimalField(
+        _("spend in 12 months before the month"),
+        max_digits=14,
+        decimal_places=2,
+        default=Decimal(0),
+    )
+    rfm_last_on = models.DateField(_("last order before the month"), null=True)
+    # Between the last two days with orders; null before the second.
+    last_gap_days = models.PositiveIntegerField(_("last pause"), null=True)
+    # The day of the order that ended a long silence, while it is the last one.
+    won_back_on = models.DateField(_("won back on"), null=True)
+    # Carries a tag of colleagues, dealers or tests: no figures, no scores.
+    is_excluded = models.BooleanField(_("left out of figures"), default=False)
     # C08 of the last 30 days; half-life score of two-way interactions.
     interactions = models.PositiveIntegerField(_("interactions in 30 days"), default=0)
     relationship = models.DecimalField(
         _("relationship strength"), max_digits=10, decimal_places=3, default=Decimal(0)
     )
+    bond = models.CharField(
+        _("closeness"), max_length=6, choices=Bond.choices, default=Bond.WEAK
+    )
+    # The rules that hold: {"stage": "repeat", "trust": ["bought"], …}; no dates, so that
+    # a night without news writes nothing.
     why = models.JSONField(_("why"), default=dict, blank=True)
     computed_at = models.DateTimeField(_("computed at"), default=timezone.now)
 

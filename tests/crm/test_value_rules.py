@@ -1,0 +1,607 @@
+"""The rules in plain Python beside the SQL, over people and purchases of all kinds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from core.inserting import insert_new
+from crm import value
+from crm.models import (
+    Category,
+    ConsentEntry,
+    Event,
+    Identity,
+    Member,
+    MemberTag,
+    MemberValue,
+    Order,
+    OrderItem,
+    Product,
+    ScoreWeight,
+    StageChange,
+    Tag,
+    ValueCount,
+    ValueCut,
+)
+from crm.taxonomy import load_builtin as load_tags
+from crm.value import running, weights
+from crm.value.moments import AsOf, year_before
+from staff.accounts import system_staff
+
+MIN_BUYERS = 60  # where the big test needs scores without 200 people
+DAY = date(2026, 6, 17)  # in the middle of a month
+ZONE = timezone.get_default_timezone()
+
+
+def noon(day: date, hour: int = 12, minute: int = 0) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
+
+
+@pytest.fixture
+def shop(world: SimpleNamespace) -> SimpleNamespace:
+    load_tags()
+    weights.load_builtin()
+    categories = {row.code: row for row in Category.objects.all()}
+    world.categories = categories
+    world.products = {
+        code: Product.objects.create(
+            controller=world.brand, code=code, name=code, category=category
+        )
+        for code, category in categories.items()
+    }
+    world.tags = {tag.builtin_key: tag for tag in Tag.objects.exclude(builtin_key="")}
+    world.writer = system_staff("crm.value")
+    world.number = 0
+    return world
+
+
+def add_member(shop: SimpleNamespace, **fields: Any) -> Member:
+    return Member.objects.create(
+        controller=fields.pop("controller", shop.brand), display_name="某人", **fields
+    )
+
+
+def add_order(
+    shop: SimpleNamespace,
+    member: Member,
+    at: datetime,
+    amount: Any = 100,
+    *,
+    refunded: Any = 0,
+    state: str = "paid",
+    items: dict[str, Any] | None = None,
+) -> Order:
+    shop.number += 1
+    order = Order.objects.create(
+        controller=member.controller,
+        member=member,
+        shop="店",
+        code=f"o{shop.number}",
+        state=state,
+        placed_at=at,
+        paid_at=at,
+        amount=Decimal(amount),
+        refunded=Decimal(refunded),
+    )
+    for code, part in (items if items is not None else {"beauty": amount}).items():
+        OrderItem.objects.create(
+            order=order, product=shop.products[code], amount=Decimal(part)
+        )
+    return order
+
+
+def put(shop: SimpleNamespace, member: Member, key: str) -> None:
+    MemberTag.objects.create(
+        member=member, tag=shop.tags[key], source="manual", set_by=shop.writer
+    )
+
+
+def write(member: Member, kind: str, at: datetime, **data: Any) -> None:
+    key = f"test:{member.pk}:{kind}:{at.timestamp()}"
+    insert_new(Event(member=member, kind=kind, at=at, key=key, data=data))
+
+
+def compute(day: date = DAY) -> dict[str, int]:
+    return value.recompute_all(as_of=AsOf(day))
+
+
+def stage_of(member: Member) -> str:
+    return Member.objects.get(pk=member.pk).stage
+
+
+def carried(member: Member) -> set[str]:
+    rows = MemberTag.objects.filter(member=member, source="auto")
+    return set(rows.values_list("tag__builtin_key", flat=True))
+
+
+# -- boundaries, one by one
+
+
+def test_a_buyer_grows_cold_by_the_cycle_of_the_category(
+    shop: SimpleNamespace,
+) -> None:
+    expected = {0: "new", 60: "new", 61: "at_risk", 120: "at_risk", 121: "dormant"}
+    expected |= {240: "dormant", 241: "churned", 500: "churned"}
+    people = {days: add_member(shop) for days in expected}
+    for days, member in people.items():
+        add_order(shop, member, noon(DAY - timedelta(days=days), 23, 59))
+    compute()
+    assert {days: stage_of(member) for days, member in people.items()} == expected
+
+
+def test_a_colder_stage_begins_a_day_late_and_a_warmer_one_at_once(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop)
+    add_order(shop, member, noon(DAY - timedelta(days=60)))
+    compute()
+    compute(DAY + timedelta(days=1))  # 61 days: the day of grace
+    assert stage_of(member) == "new"
+    compute(DAY + timedelta(days=2))
+    assert stage_of(member) == "at_risk"
+    add_order(shop, member, noon(DAY + timedelta(days=2)))
+    ScoreWeight.objects.create(
+        controller=shop.brand, key="stage.loyal_orders", value=3, effective_from=DAY
+    )
+    compute(DAY + timedelta(days=2))
+    assert stage_of(member) == "growing"
+
+
+def test_an_order_after_a_long_pause_wins_back_until_the_next_one(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop)
+    add_order(shop, member, noon(DAY - timedelta(days=200)))
+    compute(DAY - timedelta(days=1))
+    assert stage_of(member) == "dormant"
+    add_order(shop, member, noon(DAY))
+    compute()
+    assert stage_of(member) == "won_back"
+    add_order(shop, member, noon(DAY, 20))  # the same day: the same order
+    compute()
+    assert stage_of(member) == "won_back"
+    add_order(shop, member, noon(DAY + timedelta(days=3)))
+    compute(DAY + timedelta(days=3))
+    assert stage_of(member) == "loyal"  # 3 of the year, the most of the category
+
+
+def test_who_cannot_be_reached_is_churned_and_won_back_by_an_order(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop, is_reachable=False)
+    add_order(shop, member, noon(DAY - timedelta(days=5)))
+    compute()
+    assert stage_of(member) == "churned"
+    Member.objects.filter(pk=member.pk).update(is_reachable=True)
+    compute()
+    assert stage_of(member) == "new"
+    Member.objects.filter(pk=member.pk).update(is_reachable=False)
+    compute()
+    # The log says when it happened; the order comes after that.
+    StageChange.objects.filter(member=member).update(at=noon(DAY, 9))
+    add_order(shop, member, noon(DAY, 10))
+    Member.objects.filter(pk=member.pk).update(is_reachable=True)
+    compute()
+    assert stage_of(member) == "won_back"
+
+
+def test_refunds_colleagues_and_orders_of_one_day(shop: SimpleNamespace) -> None:
+    back, colleague, busy, waiting = (add_member(shop) for _ in range(4))
+    add_order(shop, back, noon(DAY), 50, refunded=50, state="refunded")
+    add_order(shop, back, noon(DAY), 80, refunded=80, state="part_back")
+    add_order(shop, waiting, noon(DAY), state="pending")
+    put(shop, colleague, "role.Employee")
+    add_order(shop, colleague, noon(DAY))
+    # 23:59 and 00:01 in Shanghai are two days, although one in UTC.
+    for hour, minute in ((0, 1), (12, 0), (23, 59)):
+        add_order(shop, busy, noon(DAY - timedelta(days=1), hour, minute), 10)
+    add_order(shop, busy, noon(DAY, 0, 1), 30, refunded=20, state="part_back")
+    compute()
+    assert [stage_of(each) for each in (back, colleague, waiting)] == ["prospect"] * 3
+    figures = MemberValue.objects.get(member=busy)
+    assert (figures.orders_year, figures.spend_year) == (2, Decimal(40))
+    assert figures.first_order_at == noon(DAY - timedelta(days=1), 0, 1)
+    assert "excluded" in MemberValue.objects.get(member=colleague).why["stage"]
+
+
+def test_the_main_category_is_where_the_money_went_and_a_brand_has_its_own_cycle(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop)
+    add_order(
+        shop,
+        member,
+        noon(DAY - timedelta(days=40)),
+        300,
+        items={"beauty": 100, "coffee-snack": 200},
+    )
+    compute()
+    assert stage_of(member) == "dormant"  # 40 days are four cycles of coffee
+    own = Category.objects.create(
+        controller=shop.brand, code="coffee-snack", name="挂耳咖啡", cycle_days=45
+    )
+    compute()
+    assert stage_of(member) == "new"
+    assert MemberValue.objects.get(member=member).category == own
+
+
+def test_a_category_without_a_cycle_knows_no_cold_stage_and_no_scores(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop)
+    add_order(shop, member, noon(DAY - timedelta(days=900)), items={"furniture": 100})
+    compute()
+    assert stage_of(member) == "new"
+    assert Member.objects.get(pk=member.pk).rfm == ""
+
+
+def test_the_top_level_is_loyal_and_its_tag_counts_soon(shop: SimpleNamespace) -> None:
+    from crm import tagging
+
+    member = add_member(shop)
+    add_order(shop, member, noon(timezone.localdate()))
+    value.changed([member.pk])
+    assert running.drain() == 1
+    assert stage_of(member) == "new"
+    tagging.tag([member.pk], shop.tags["level.VIP"], actor=shop.writer)
+    assert running.drain() == 1
+    assert stage_of(member) == "loyal"
+    assert "lifecycle.Loyal" in carried(member)
+
+
+def test_below_two_hundred_buyers_there_are_figures_but_no_scores(
+    shop: SimpleNamespace,
+) -> None:
+    member = add_member(shop)
+    add_order(shop, member, noon(DAY - timedelta(days=30)))
+    compute()
+    figures = MemberValue.objects.get(member=member)
+    assert (figures.rfm_orders, figures.r_score) == (1, None)
+    assert Member.objects.get(pk=member.pk).rfm == ""
+    words = {each.key: each for each in value.why(Member.objects.get(pk=member.pk))}
+    assert "1" in words["rfm"].because
+
+
+# -- closeness and trust
+
+
+def test_closeness_rises_with_words_and_fades_with_silence(
+    shop: SimpleNamespace,
+) -> None:
+    talker, listener = add_member(shop), add_member(shop)
+    for minute in range(4):
+        write(talker, "message.text", noon(DAY, 10, minute))
+    write(talker, "conversation.closed", noon(DAY, 11), reason="resolved")
+    write(talker, "scan", noon(DAY, 11))
+    write(listener, "answered", noon(DAY, 10))
+    write(listener, "answered", noon(DAY, 11))
+    compute()
+    close = MemberValue.objects.get(member=talker)
+    assert (close.relationship, close.interactions, close.bond) == (6, 4, "medium")
+    # What we say alone is no relationship.
+    assert MemberValue.objects.get(member=listener).relationship == 0
+    compute(DAY + timedelta(days=30))
+    faded = MemberValue.objects.get(member=talker)
+    assert (faded.relationship, faded.interactions, faded.bond) == (3, 0, "medium")
+    compute(DAY + timedelta(days=36))  # 2.6: within the half point of grace
+    assert MemberValue.objects.get(member=talker).bond == "medium"
+    compute(DAY + timedelta(days=60))
+    assert MemberValue.objects.get(member=talker).bond == "weak"
+
+
+def test_game_spam_counts_fifty_a_day(shop: SimpleNamespace) -> None:
+    member = add_member(shop)
+    for second in range(60):
+        write(member, "click", noon(DAY) + timedelta(seconds=second))
+    write(member, "click", noon(DAY - timedelta(days=29)))
+    write(member, "click", noon(DAY - timedelta(days=30)))
+    compute()
+    figures = MemberValue.objects.get(member=member)
+    assert (figures.interactions, figures.relationship) == (
+        51,
+        Decimal("10.5"),
+    )  # ten of today, two of a month ago
+
+
+def test_trust_is_the_highest_completed_rung_and_says_by_what(
+    shop: SimpleNamespace,
+) -> None:
+    bound, spoke, agreed, buyer, advocate = (add_member(shop) for _ in range(5))
+    write(spoke, "message.text", noon(DAY))
+    write(spoke, "answered", noon(DAY))
+    write(bound, "message.text", noon(DAY))
+    ConsentEntry.objects.create(
+        member=agreed, action="granted", source="message", key="a", at=noon(DAY)
+    )
+    for account in (shop.service, shop.wecom):
+        Identity.objects.create(
+            member=agreed,
+            controller=shop.brand,
+            kind="openid" if account == shop.service else "external_userid",
+            account=account,
+            value="x",
+        )
+    add_order(shop, buyer, noon(DAY))
+    for days in (0, 5):
+        add_order(shop, advocate, noon(DAY - timedelta(days=days)))
+    put(shop, advocate, "role.KOC")
+    compute()
+    people = (bound, spoke, agreed, buyer, advocate)
+    levels = [Member.objects.get(pk=each.pk).trust for each in people]
+    assert levels == ["T0", "T1", "T2", "T2", "T3"]
+    log = StageChange.objects.get(member=agreed, ladder="trust")
+    assert (log.before, log.after) == ("T0", "T2")
+    assert log.reason["evidence"] == ["agreed", "channels"]
+    put(shop, advocate, "service.Complaint open")
+    compute()
+    assert Member.objects.get(pk=advocate.pk).trust == "T0"
+
+
+# -- everything at once
+
+
+CODES = ("beauty", "coffee-snack", "apparel", "furniture")
+
+
+def make_people(shop: SimpleNamespace, count: int) -> list[Member]:
+    """A varied shop: most bought once, a few very often, some not at all."""
+    rng = random.Random(417)
+    people, orders, items = [], [], []
+    for number in range(count):
+        member = add_member(
+            shop,
+            is_reachable=rng.random() > 0.05,
+            first_seen_at=noon(date(2024, 1, 1)),
+            controller=shop.dealer if number % 40 == 7 else shop.brand,
+        )
+        code = rng.choices(CODES, (6, 1, 1, 1))[0]
+        for _ in range(min(int(rng.paretovariate(0.9)) - (rng.random() < 0.2), 12)):
+            day = DAY - timedelta(days=int(rng.triangular(0, 700, 40)))
+            amount = Decimal(rng.choice((20, 50, 50, 99, 250)))
+            state = rng.choices(
+                ("paid", "part_back", "refunded", "pending", "cancelled"),
+                (20, 3, 1, 1, 1),
+            )[0]
+            part = {"part_back": amount / 2, "refunded": amount}.get(state, 0)
+            other = rng.choice(CODES) if rng.random() < 0.2 else code
+            at = noon(day, rng.choice((0, 7, 8, 23)), rng.randrange(60))
+            order = Order(
+                controller=member.controller,
+                member=member,
+                shop="店",
+                code=f"o{len(orders)}",
+                state=state,
+                placed_at=at,
+                paid_at=at,
+                amount=amount,
+                refunded=part,
+            )
+            orders.append(order)
+            if rng.random() > 0.05:
+                product = shop.products[other]
+                items.append(OrderItem(order=order, product=product, amount=amount))
+        for key, odds in (("role.Test", 0.03), ("level.VIP", 0.05)):
+            if rng.random() < odds:
+                put(shop, member, key)
+        people.append(member)
+    Order.objects.bulk_create(orders)
+    OrderItem.objects.bulk_create(items)
+    return people
+
+
+class Oracle:
+    """What domain says of one member, computed the slow way."""
+
+    def __init__(self, member: Member, keys: set[str]) -> None:
+        self.member, self.keys = member, keys
+        self.is_excluded = bool(keys & {"role.Employee", "role.Dealer", "role.Test"})
+        self.spend: dict[date, Decimal] = defaultdict(Decimal)
+        lately: dict[str | None, Decimal] = defaultdict(Decimal)
+        ever: dict[str | None, Decimal] = defaultdict(Decimal)
+        orders = [] if self.is_excluded else member.orders.all()
+        for order in orders:
+            net = order.amount - order.refunded
+            if order.state not in ("paid", "part_back") or net <= 0:
+                continue
+            day = timezone.localdate(order.paid_at)
+            self.spend[day] += net
+            for item in order.items.all():
+                code = item.product.category.code
+                ever[code] += item.amount * net / order.amount
+                if day > year_before(DAY):
+                    lately[code] += item.amount * net / order.amount
+        ranked = lately or ever
+        order_of = {"coffee-snack": 0, "beauty": 1, "apparel": 2, "furniture": 4}
+        self.code = (
+            min(ranked, key=lambda c: (-ranked[c], -ever[c], order_of[c]))  # type: ignore[index]
+            if ranked
+            else None
+        )
+        self.days = sorted(self.spend)
+        month = DAY.replace(day=1)
+        self.scored_days = [d for d in self.days if year_before(month) <= d < month]
+        self.money = sum((self.spend[d] for d in self.scored_days), Decimal(0))
+        self.f_year = sum(1 for d in self.days if d > year_before(DAY))
+
+    @property
+    def cycle(self) -> int | None:
+        cycles = {"beauty": 60, "coffee-snack": 10, "apparel": 75, "furniture": None}
+        return 60 if self.code is None else cycles[self.code]
+
+    def stage(self, loyal_from: int) -> str:
+        if self.is_excluded:
+            return "prospect"
+        if not self.member.is_reachable:
+            return "churned"
+        if not self.days:
+            return "prospect"
+        r = (DAY - self.days[-1]).days
+        if self.cycle is not None and r > self.cycle:
+            if r > 4 * self.cycle:
+                return "churned"
+            return "dormant" if r > 2 * self.cycle else "at_risk"
+        pauses = [(b - a).days for a, b in itertools.pairwise(self.days)]
+        if self.cycle is not None and pauses and pauses[-1] > 2 * self.cycle:
+            return "won_back"
+        if self.f_year >= loyal_from or "level.VIP" in self.keys:
+            return "loyal"
+        return "new" if len(self.days) == 1 else "growing"
+
+
+def percentile(values: list[Any], share: float) -> Any:
+    ranked = sorted(values)
+    return ranked[max(math.ceil(share * len(ranked)) - 1, 0)]
+
+
+def scores_of(person: Oracle, group: list[Oracle]) -> tuple[int, int, int] | None:
+    """R, F, M inside the category, None where nobody is scored."""
+    if person.cycle is None or not person.scored_days or len(group) < MIN_BUYERS:
+        return None
+    r = (DAY.replace(day=1) - person.scored_days[-1]).days
+    times = (Decimal("0.5"), 1, 2, 4)
+    r_score = next(
+        (5 - place for place, n in enumerate(times) if r <= n * person.cycle), 1
+    )
+    counts = [len(each.scored_days) for each in group]
+    f_cuts = [max(percentile(counts, 0.9), 2), max(percentile(counts, 0.75), 2), 3, 2]
+    f = len(person.scored_days)
+    f_score = next((5 - place for place, n in enumerate(f_cuts) if f >= n), 1)
+    money = [each.money for each in group]
+    m_score = next(
+        (
+            score
+            for score, share in ((5, 0.8), (4, 0.6), (3, 0.4), (2, 0.2))
+            if person.money > percentile(money, share)
+        ),
+        1,
+    )
+    return r_score, f_score, m_score
+
+
+def test_the_statement_says_what_plain_python_says_and_a_second_run_writes_nothing(
+    shop: SimpleNamespace,
+) -> None:
+    ScoreWeight.objects.create(
+        key="rfm.min_buyers", value=MIN_BUYERS, effective_from=DAY
+    )
+    people = make_people(shop, 300)
+    compute()
+    fresh = {
+        row.pk: row
+        for row in Member.objects.prefetch_related(
+            "orders__items__product__category", "member_tags__tag"
+        ).select_related("value")
+    }
+    oracles = [
+        Oracle(
+            fresh[each.pk],
+            {row.tag.builtin_key for row in fresh[each.pk].member_tags.all()},
+        )
+        for each in people
+    ]
+    groups: dict[Any, list[Oracle]] = defaultdict(list)
+    for person in oracles:
+        if person.scored_days:
+            groups[person.member.controller_id, person.code].append(person)
+    scored = 0
+    for person in oracles:
+        member = person.member
+        group = groups[member.controller_id, person.code]
+        counts = [len(each.scored_days) for each in group]
+        loyal_from = max(percentile(counts, 0.75), 2) if counts else 2
+        assert member.stage == person.stage(loyal_from), (member.pk, member.value.why)
+        expected = scores_of(person, group)
+        figures = member.value
+        assert figures.orders_year == person.f_year
+        assert figures.spend_total == sum(person.spend.values(), Decimal(0))
+        found = (figures.r_score, figures.f_score, figures.m_score)
+        assert found == (expected or (None, None, None)), member.pk
+        letters = "".join(
+            name
+            for name, score in zip("rfm", expected or (), strict=False)
+            if score > 3
+        )
+        assert member.rfm == ("" if expected is None else letters or "none")
+        tags = carried(member)
+        assert len(tags) == 1 + (expected is not None)
+        scored += expected is not None
+    assert scored >= 60
+    stages = {member.stage for member in fresh.values()}
+    assert len(stages) == 8, stages
+    # Every move stands in the log, and nothing else does.
+    for member in fresh.values():
+        log = list(member.stage_changes.filter(ladder="stage"))
+        moved = member.stage != "prospect"
+        assert [(each.before, each.after) for each in log] == (
+            [("prospect", member.stage)] if moved else []
+        )
+    counted = ValueCount.objects.filter(ladder="loyalty")
+    assert sum(row.members for row in counted) == len(people)
+    assert compute() == {"members": len(people), "written": 0, "moved": 0}
+
+
+def test_one_member_computed_alone_stands_where_the_night_puts_her(
+    shop: SimpleNamespace,
+) -> None:
+    today = timezone.localdate()
+    members = [add_member(shop) for _ in range(6)]
+    for number, member in enumerate(members):
+        for back in range(number):
+            add_order(shop, member, noon(today - timedelta(days=9 * back)))
+    compute(today)
+    before = {each.pk: stage_of(each) for each in members}
+    Member.objects.update(stage="prospect")
+    value.changed([each.pk for each in members])
+    assert running.drain() == len(members)
+    assert {each.pk: stage_of(each) for each in members} == before
+
+
+def test_merged_people_are_computed_together_and_purged_ones_forgotten(
+    shop: SimpleNamespace,
+) -> None:
+    from crm import merging, registry
+
+    today = timezone.localdate()
+    kept, gone = add_member(shop), add_member(shop)
+    add_order(shop, kept, noon(today))
+    order = add_order(shop, gone, noon(today - timedelta(days=1)))
+    compute(today)
+    merging.merge(kept, gone, actor=shop.writer)
+    Order.objects.filter(pk=order.pk).update(member=kept)  # as the owner of orders does
+    running.drain()
+    assert MemberValue.objects.get(member=kept).orders_total == 2
+    assert not MemberValue.objects.filter(member=gone).exists()
+    registry.tell_purge(Member.objects.get(pk=kept.pk))
+    assert not MemberValue.objects.filter(member=kept).exists()
+    assert not StageChange.objects.filter(member=kept).exists()
+
+
+def test_a_brand_sets_its_own_numbers_from_a_day_on(shop: SimpleNamespace) -> None:
+    member = add_member(shop)
+    for days in (1, 20):
+        add_order(shop, member, noon(DAY.replace(day=1) - timedelta(days=days)), 300)
+    for key, number in (("rfm.min_buyers", 1), ("rfm.f4", 2), ("rfm.m5", 500)):
+        ScoreWeight.objects.create(
+            controller=shop.brand, key=key, value=number, effective_from=DAY
+        )
+    ScoreWeight.objects.create(
+        controller=shop.dealer, key="rfm.high", value=2, effective_from=DAY
+    )
+    compute(DAY - timedelta(days=1))
+    assert Member.objects.get(pk=member.pk).rfm == ""
+    compute()
+    figures = MemberValue.objects.get(member=member)
+    assert (figures.r_score, figures.f_score, figures.m_score) == (5, 5, 5)
+    cut = ValueCut.objects.get(controller=shop.brand, category__code="beauty")
+    assert cut.m_spend[0] == 500
+    assert Member.objects.get(pk=member.pk).rfm == "rfm"
