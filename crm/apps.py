@@ -30,7 +30,6 @@ class CrmConfig(AppConfig):
             vetoes,
             wording,
         )
-
         from crm.value import setup
 
         passes.register()

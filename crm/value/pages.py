@@ -187,7 +187,6 @@ def panel(request: HttpRequest, member: Member) -> str:
     found = list(changes)
     context = {
         "figures": words.why(member),
-        "computed_at": getattr(getattr(member, "value", None), "computed_at", None),
         "changes": [
             (change, history.change_title(change), words.change_reason(change))
             for change in found[:SHOWN_CHANGES]
