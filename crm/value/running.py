@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from core import doorbell, jobs, system_settings
 from core.models import JobRun
+from crm.journal import Undo
 from crm.models import (
     Category,
     Member,
@@ -26,7 +27,7 @@ from crm.models import (
     ValueCut,
     ValueDue,
 )
-from crm.registry import on_merge, on_purge
+from crm.registry import derived, on_merge, on_purge, on_unmerge
 from crm.value import counting, cuts, figures, states
 from crm.value.moments import AsOf
 from crm.value.people import RULING, People
@@ -227,12 +228,18 @@ def note_tags(members: Sequence[int], tag: Tag, actor: Staff) -> None:
 # -- people who become one, and people who are forgotten
 
 
+derived("crm.valuedue")
+
+
 @on_merge
 def _compute_together(primary: Member, duplicate: Member, actor: Staff) -> None:
-    del actor
-    # What stays with the duplicate is out of date and belongs to nobody.
-    _forget_figures([duplicate.pk])
+    del duplicate, actor
     changed([primary.pk])
+
+
+@on_unmerge
+def _compute_apart(kept: Member, returning: Member, undo: Undo) -> None:
+    undo.then(lambda: changed([kept.pk, returning.pk]))
 
 
 @on_purge
