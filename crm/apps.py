@@ -30,12 +30,14 @@ class CrmConfig(AppConfig):
             vetoes,
             wording,
         )
+        from crm.exchange import starting
         from crm.value import setup
 
         passes.register()
         wording.describe_all()
         history.register()
         member_panels.register()
+        starting.register()
         declare(
             Declaration(
                 "purge_after_days",

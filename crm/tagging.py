@@ -92,6 +92,70 @@ def tag(
     return added
 
 
+# Of an exclusive group the last tag a member is given here is the one that stays.
+_PAIRS = """
+WITH given AS (
+    SELECT pair.member_id, pair.tag_id, pair.place, kind.id AS group_id,
+        kind.is_exclusive, kind.expires_after_days
+    FROM unnest(%(members)s::bigint[], %(tags)s::bigint[])
+        WITH ORDINALITY AS pair (member_id, tag_id, place)
+    JOIN crm_tag word ON word.id = pair.tag_id AND word.archived_at IS NULL
+    JOIN crm_taggroup kind ON kind.id = word.group_id
+), wanted AS (
+    SELECT DISTINCT ON (member_id, CASE WHEN is_exclusive THEN -group_id ELSE tag_id END)
+        member_id, tag_id, group_id, is_exclusive, expires_after_days
+    FROM given
+    ORDER BY member_id, CASE WHEN is_exclusive THEN -group_id ELSE tag_id END, place DESC
+)
+"""
+_DISPLACE = f"""{_PAIRS}
+DELETE FROM crm_membertag held USING wanted, crm_tag word
+WHERE wanted.is_exclusive AND held.member_id = wanted.member_id
+    AND word.id = held.tag_id AND word.group_id = wanted.group_id
+    AND held.tag_id <> wanted.tag_id
+"""  # noqa: S608
+_ADD_PAIRS = f"""{_PAIRS}, written AS (
+    INSERT INTO crm_membertag (member_id, tag_id, source, set_by_id, set_at, expires_at)
+    SELECT member_id, tag_id, %(source)s, %(actor)s, %(now)s,
+        %(now)s::timestamptz + expires_after_days * interval '1 day'
+    FROM wanted ORDER BY member_id, tag_id
+    ON CONFLICT (member_id, tag_id) DO UPDATE
+    SET source = EXCLUDED.source, set_by_id = EXCLUDED.set_by_id,
+        set_at = EXCLUDED.set_at, expires_at = EXCLUDED.expires_at
+    WHERE crm_membertag.expires_at IS NOT NULL
+    RETURNING xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new) FROM written
+"""  # noqa: S608
+
+
+@transaction.atomic
+def tag_pairs(
+    pairs: Sequence[tuple[int, int]], *, actor: Staff, source: str = Source.MANUAL
+) -> int:
+    """Put many tags on many members, as (member id, tag id); how many are new.
+
+    As `tag`, but nothing is looked at again: the caller has found members and tags in
+    one data controller, and keeps the trail. Archived tags are left out.
+    """
+    wanted = sorted({tag for _member, tag in pairs})
+    groups = TagGroup.objects.filter(tags__in=wanted).order_by("pk")
+    list(groups.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+    tags = Tag.objects.filter(pk__in=wanted).order_by("pk")
+    list(tags.select_for_update(no_key=True).values_list("pk"))
+    given: dict[str, Any] = {
+        "members": [member for member, _tag in pairs],
+        "tags": [tag for _member, tag in pairs],
+        "source": source,
+        "actor": actor.pk,
+        "now": timezone.now(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_DISPLACE, given)
+        cursor.execute(_ADD_PAIRS, given)
+        return int(cursor.fetchone()[0])
+
+
 @transaction.atomic
 def untag(members: Sequence[int], taken: Tag, *, actor: Staff) -> int:
     """Take a tag off the members with these ids; how many carried it."""

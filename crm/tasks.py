@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm import partitions, profiles, purging, tagging
+from crm.exchange import sweeping
 from crm.value import running as values
 
 
@@ -36,3 +37,8 @@ def drain_values() -> None:
 @shared_task
 def start_nightly_values() -> None:
     values.start_nightly()
+
+
+@shared_task
+def sweep_exchange() -> None:
+    sweeping.sweep()

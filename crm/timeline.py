@@ -8,7 +8,8 @@ them by time, each line once.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,6 +18,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.copying import copy
 from core.inserting import insert_new
 from core.registry import Text
 from crm.models import Event, Member
@@ -96,6 +98,24 @@ def write(
             account=account,
             data=data or {},
         )
+    )
+
+
+def write_fresh(
+    lines: Iterable[tuple[int, str, datetime, str, dict[str, Any]]],
+) -> None:
+    """Add (member id, kind, at, key, data) of many members at once.
+
+    For whoever knows that none of the keys was written before: one that was raises
+    IntegrityError.
+    """
+    copy(
+        Event._meta.db_table,
+        ("member_id", "kind", "at", "key", "data", "recorded_at"),
+        (
+            (member, kind, at, key[:200], json.dumps(data, ensure_ascii=False), at)
+            for member, kind, at, key, data in lines
+        ),
     )
 
 

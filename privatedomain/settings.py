@@ -221,6 +221,7 @@ CELERY_TASK_ROUTES = {
     "wechat.tasks.sync_all_contacts": {"queue": "bulk"},
     "crm.tasks.purge_members": {"queue": "bulk"},
     "crm.tasks.expire_tags": {"queue": "bulk"},
+    "crm.tasks.sweep_exchange": {"queue": "bulk"},
     "core.tasks.run_jobs": {"queue": "bulk"},
 }
 # A ring is shorter than a log-in at PostgreSQL: a worker's tasks share a connection
@@ -354,6 +355,12 @@ STORAGES = {
 }
 MEDIA_ROOT = DATA_DIR / "media"  # never served as files: views check and send them
 SPOOL_DIR = DATA_DIR / "spool"
+# The largest file anybody may upload; small ones stay in memory.
+MAX_UPLOAD_BYTES = 200 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "core.uploads.LimitedUpload",
+]
 LOG_DIR = DATA_DIR / "logs"
 
 REST_FRAMEWORK = {

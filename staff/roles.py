@@ -95,8 +95,12 @@ _WEIGHTS = _view("reports.metricweight")
 _SEEING_VALUES = _view("crm.scoreweight", "crm.category")
 _WEIGHING = _edit("crm.scoreweight", "crm.category")
 
+_IMPORTING = frozenset({"crm.import_member"})
+_EXPORTING = frozenset({"crm.export_member"})
+
 _OPS_SPECIALIST = (
     _MEMBERS
+    | _IMPORTING
     | _REMARKING
     | _ASSIGNING
     | _TAGS
@@ -109,6 +113,8 @@ _OPS_SPECIALIST = (
 )
 _OPS_MANAGER = (
     _OPS_SPECIALIST
+    | _EXPORTING
+    | {"crm.approve_export"}
     | _GATEWAY
     | _SUPERVISING
     | _PEOPLE
@@ -131,6 +137,8 @@ ROLES: tuple[Role, ...] = (
         "privacy_officer",
         _("Privacy officer"),
         _MEMBERS
+        | _EXPORTING
+        | {"crm.approve_export"}
         | _CONSENT
         | _PEOPLE
         | _CAMPAIGNS
@@ -173,6 +181,9 @@ ROLES: tuple[Role, ...] = (
         "dealer",
         _("Dealer"),
         _SUPERVISING
+        | _IMPORTING
+        | _EXPORTING
+        | {"crm.approve_export"}
         | _TAGS
         | _CONSENT
         | _CONTENT
@@ -192,6 +203,7 @@ ROLES: tuple[Role, ...] = (
         "analyst",
         _("Analyst"),
         _MEMBERS
+        | _EXPORTING
         | _ACCOUNTS
         | _READING_CONTENT
         | _CAMPAIGNS

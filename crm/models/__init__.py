@@ -10,6 +10,7 @@ from crm.models.consents import (
     Preference,
     Topic,
 )
+from crm.models.exchanges import Export, Import, ImportProblem, MappingMemory
 from crm.models.merges import MatchReview, Merge, MergeStep
 from crm.models.notes import Note
 from crm.models.orders import Category, Order, OrderItem, Product, Refund
@@ -36,7 +37,11 @@ __all__ = [
     "ConsentEntry",
     "ConsentText",
     "Event",
+    "Export",
     "Identity",
+    "Import",
+    "ImportProblem",
+    "MappingMemory",
     "MatchReview",
     "Member",
     "MemberTag",

@@ -1,0 +1,200 @@
+"""One cell of a file as a value, or the reason why it is none."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from crm.models import Member, Order
+from crm.naming import printable
+
+_CHINA = re.compile(r"1[3-9]\d{9}")
+_YES = {"是", "y", "yes", "true", "1", "同意", "已同意", "有", "√", "on", "granted"}
+_NO = {
+    "否",
+    "n",
+    "no",
+    "false",
+    "0",
+    "不同意",
+    "拒绝",
+    "无",
+    "×",
+    "off",
+    "withdrawn",
+    "退订",
+}
+_GENDERS = {
+    **dict.fromkeys(("男", "男性", "m", "male", "1", "先生"), Member.Gender.MALE),
+    **dict.fromkeys(("女", "女性", "f", "female", "2", "女士"), Member.Gender.FEMALE),
+    **dict.fromkeys(("未知", "0", "unknown", "保密", "-"), ""),
+}  # fmt: skip
+_STATES = {
+    **dict.fromkeys(("待付款", "未付款", "待支付", "等待买家付款", "pending", "unpaid"), Order.State.PENDING),
+    **dict.fromkeys(("已付款", "已支付", "已完成", "交易成功", "已发货", "待发货", "已签收", "待收货", "交易完成", "paid", "done", "completed", "shipped"), Order.State.PAID),
+    **dict.fromkeys(("部分退款", "partlyrefunded", "part_back", "partiallyrefunded"), Order.State.PARTLY_REFUNDED),
+    **dict.fromkeys(("已退款", "退款成功", "全额退款", "refunded"), Order.State.REFUNDED),
+    **dict.fromkeys(("已取消", "已关闭", "交易关闭", "取消", "cancelled", "canceled", "closed"), Order.State.CANCELLED),
+}  # fmt: skip
+_DAY = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})日?")
+_EXCEL_EPOCH = date(1899, 12, 30)
+_LARGEST = Decimal("9999999999.99")
+
+
+class BadCell(Exception):
+    """`code` (crm.exchange.reasons) and what words it; never the cell of a person."""
+
+    def __init__(self, code: str, column: str = "", **params: Any) -> None:
+        self.code, self.column, self.params = code, column, params
+        super().__init__(code)
+
+
+@lru_cache(maxsize=4096)
+def phone(text: str) -> str:
+    """Digits of a phone number; Chinese mobiles without the country code."""
+    digits = "".join(char for char in text if char.isascii() and char.isdigit())
+    if _CHINA.fullmatch(digits):
+        return digits
+    if digits.startswith("0086"):
+        digits = digits[2:]
+    if digits.startswith("86") and _CHINA.fullmatch(digits[2:]):
+        return digits[2:]
+    if "*" in text:
+        raise BadCell("phone_masked")
+    if "e+" in text.lower():
+        raise BadCell("phone_scientific")
+    is_foreign = text.strip().startswith(("+", "00")) and 7 <= len(digits) <= 15
+    if not is_foreign:
+        raise BadCell("bad_phone")
+    return _foreign(digits.removeprefix("00"))
+
+
+def _foreign(digits: str) -> str:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(f"+{digits}")
+    except phonenumbers.NumberParseException as error:
+        raise BadCell("bad_phone") from error
+    if not phonenumbers.is_valid_number(number):
+        raise BadCell("bad_phone")
+    return digits
+
+
+def identity(text: str) -> str:
+    """An openid, unionid, external_userid or buyer id."""
+    value = text.strip()
+    if len(value) > 64 or not value.isprintable() or " " in value:
+        raise BadCell("bad_id")
+    return value
+
+
+def gender(text: str) -> str:
+    found = _GENDERS.get(text.strip().casefold())
+    if found is None:
+        raise BadCell("bad_gender")
+    return str(found)
+
+
+def yes_or_no(text: str) -> bool:
+    folded = text.strip().casefold()
+    if folded not in _YES | _NO:
+        raise BadCell("bad_yes_no")
+    return folded in _YES
+
+
+@lru_cache(maxsize=4096)
+def day(text: str) -> date:
+    """2025-03-01, 2025/3/1, 2025年3月1日, 20250301, or Excel's number of a day."""
+    clean = text.strip()
+    if clean.isdigit() and len(clean) == 5:
+        return _EXCEL_EPOCH + timedelta(days=int(clean))
+    found = _DAY.match(clean)
+    if found is None:
+        raise BadCell("bad_date")
+    try:
+        return date(*map(int, found.groups()))
+    except ValueError as error:  # the 31st of a month that has none
+        raise BadCell("bad_date") from error
+
+
+@lru_cache(maxsize=4096)
+def birthday(text: str) -> date:
+    found = day(text)
+    if not date(1900, 1, 1) <= found <= timezone.localdate():
+        raise BadCell("bad_birthday")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def moment(text: str) -> datetime:
+    """A day, with or without the time; in the console's zone unless it says another."""
+    clean = text.strip().replace("/", "-")
+    try:
+        found = parse_datetime(clean)
+    except ValueError:
+        found = None
+    if found is None:
+        found = _written_out(text.strip())
+    if found.tzinfo is None:
+        found = timezone.make_aware(found)
+    if not found.year >= 1990 or found > timezone.now() + timedelta(days=1):
+        raise BadCell("date_out_of_range")
+    return found
+
+
+def _written_out(text: str) -> datetime:
+    found = _DAY.match(text)
+    rest = text[found.end() :] if found else ""
+    clock = re.search(r"(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2}))?", rest)
+    hour, minute, second = (
+        (int(part or 0) for part in clock.groups()) if clock else (0, 0, 0)
+    )
+    first = day(text)
+    try:
+        return datetime.combine(first, time(hour, minute, second))
+    except ValueError:
+        _refuse("bad_date")
+
+
+def money(text: str) -> Decimal:
+    """An amount in yuan with at most two places; ¥ and thousands' commas are fine."""
+    clean = re.sub(r"[¥￥,，\s元]", "", text)
+    try:
+        amount = Decimal(clean)
+    except InvalidOperation:
+        _refuse("bad_amount")
+    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
+        raise BadCell("bad_amount")
+    return amount.quantize(Decimal("0.01"))
+
+
+def quantity(text: str) -> int:
+    try:
+        found = Decimal(text.strip())
+    except InvalidOperation:
+        _refuse("bad_quantity")
+    if not found.is_finite() or found != found.to_integral() or not 0 < found < 100_000:
+        raise BadCell("bad_quantity")
+    return int(found)
+
+
+def order_state(text: str) -> str:
+    found = _STATES.get(re.sub(r"\s", "", text).casefold())
+    if found is None:
+        raise BadCell("bad_state")
+    return str(found)
+
+
+def words(text: str, limit: int) -> str:
+    return printable(text, limit)
+
+
+def _refuse(code: str) -> NoReturn:
+    raise BadCell(code)
