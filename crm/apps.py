@@ -31,9 +31,11 @@ class CrmConfig(AppConfig):
             wording,
         )
         from crm.exchange import starting
+        from crm.segments import computing
         from crm.value import setup
 
         passes.register()
+        computing.register()
         wording.describe_all()
         history.register()
         member_panels.register()
@@ -77,6 +79,7 @@ class CrmConfig(AppConfig):
                 PeriodicTask("crm.partitions", "crm.tasks.make_partitions", 6 * 3600),
                 PeriodicTask("crm.profiles", "crm.tasks.drain_profiles", 15),
                 PeriodicTask("crm.tags", "crm.tasks.expire_tags", 300, "bulk"),
+                PeriodicTask("crm.segments", "crm.tasks.compute_segments", 60, "bulk"),
                 PeriodicTask("crm.purge", "crm.tasks.purge_members", 3600, "bulk"),
             )
         )

@@ -107,6 +107,7 @@ def update(
         return held
     if is_other:
         held.version += 1
+        held.due_at = timezone.now()
     _save(held)
     if is_other:
         _keep_version(held, actor)
@@ -135,6 +136,7 @@ def restore(segment: Segment, number: int, revision: str, *, actor: Staff) -> Se
         return held
     held.rule = rule
     held.version += 1
+    held.due_at = timezone.now()
     _save(held)
     _keep_version(held, actor)
     audit.record(
@@ -296,8 +298,8 @@ def _keep_version(segment: Segment, actor: Staff) -> None:
 
 
 def _set_kind(held: Segment, kind: str, verb: str, actor: Staff) -> Segment:
-    before, held.kind = held.kind, kind
-    held.save(update_fields=["kind", "changed_at"])
+    before, held.kind, held.due_at = held.kind, kind, timezone.now()
+    held.save(update_fields=["kind", "due_at", "changed_at"])
     audit.record(
         f"crm.segment.{verb}",
         held,

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from crm import partitions, profiles, purging, tagging
 from crm.exchange import sweeping
+from crm.segments import computing
 from crm.value import running as values
 
 
@@ -42,3 +43,8 @@ def start_nightly_values() -> None:
 @shared_task
 def sweep_exchange() -> None:
     sweeping.sweep()
+
+
+@shared_task
+def compute_segments() -> None:
+    computing.drain()

@@ -18,6 +18,7 @@ LABELS: dict[str, Text] = {
     "crm.purge": _("Purge members who left"),
     "crm.value_night": _("Compute everybody's value once a night"),
     "crm.values": _("Compute the value of those who changed"),
+    "crm.segments": _("Compute segments"),
     "crm.tags": _("Take off tags whose time is over"),
     "heartbeat worker": _("Sign of life: worker"),
     "heartbeat worker-realtime": _("Sign of life: worker-realtime"),

@@ -65,6 +65,8 @@ class Segment(models.Model):
     computed_at = models.DateTimeField(_("as of"), null=True)
     computed_version = models.PositiveIntegerField(null=True)
     error = models.CharField(_("error"), max_length=300, blank=True)
+    # From when on a worker computes it (anew); crm.segments.computing.
+    due_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SegmentQuerySet.as_manager()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,23 +68,30 @@ def members_of(
     *,
     unit: OrgUnit | None = None,
     now: datetime | None = None,
+    only: Sequence[int] | None = None,
 ) -> MemberQuerySet:
     """Members of the data controller the rule means, below `unit` if given.
 
     Merged and purged records are nobody. `now`: the moment periods are counted from.
+    `only`: of these few ids.
     """
     setting = setting_of(node, now or timezone.now())
     rows = Member.objects.known().filter(controller=controller)
     if unit is not None and unit.pk != controller.pk:
         rows = rows.filter(org_unit__path__startswith=unit.path)
-    return rows.filter(holds(node, setting, controller))
+    if only is not None:
+        rows = rows.filter(pk__in=only)
+    return rows.filter(holds(part_of(node, setting), controller, only=only))
 
 
-def holds(node: Node, setting: Setting, controller: OrgUnit) -> Holds:
-    """The rule as a condition for `filter` of members."""
+def holds(
+    part: Part, controller: OrgUnit, *, only: Sequence[int] | None = None
+) -> Holds:
+    """Sets as a condition for `filter` of members."""
     base = Sql(
         "(<<controller_id>> = %s AND <<merged_into_id>> IS NULL"
         " AND <<purged_at>> IS NULL)",
         (controller.pk,),
     )
-    return Holds(sets.condition(part_of(node, setting), base))
+    few = None if only is None else tuple(only)
+    return Holds(sets.condition(part, sets.Frame(base, few)))

@@ -10,6 +10,7 @@ Periods: `within_days` counts back to the second (30 days = 30 × 24 hours), `si
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
 from crm import timeline
-from crm.models import ADD_WAYS, PURPOSES, Identity, Member, Relation
+from crm.models import ADD_WAYS, CHANNELS, PURPOSES, Identity, Member, Relation
 from crm.segments.params import Choice, Param, Where
 
 MAX_DAYS = 3650
@@ -39,8 +40,9 @@ GROUPS: dict[str, Text] = {
 }
 
 
-def _labelled(choices: Any) -> Any:
-    return lambda: [(value, label) for value, label in choices if value != ""]
+def _labelled(choices: Iterable[tuple[Any, Text]]) -> Callable[[], list[Choice]]:
+    known: list[Choice] = [(value, label) for value, label in choices if value != ""]
+    return lambda: known
 
 
 def _event_kinds() -> list[Choice]:
@@ -103,6 +105,7 @@ class Gender(Condition):
     in_: tuple[str, ...]
 
 
+_ASKED = ("marketing", "profile", "personalisation")
 _TEXT_IS = _labelled(
     [
         ("in", _("is one of")),
@@ -487,7 +490,10 @@ class Score(Condition):
 
 @dataclass(frozen=True, kw_only=True)
 class Consent(Condition):
-    """What the newest entry of the ledger says, of one account or of them all."""
+    """What the newest entry of the ledger says, of one account or of them all.
+
+    With a channel, what was said of that one; without, what was said of all together.
+    """
 
     on, label, group = "consent", _("Consent"), "consent"
     params = (
@@ -495,7 +501,7 @@ class Consent(Condition):
             "purpose",
             _("to"),
             "choice",
-            choices=_labelled(PURPOSES.items()),
+            choices=_labelled((each, PURPOSES[each]) for each in _ASKED),
             is_required=True,
         ),
         _is(
@@ -507,12 +513,16 @@ class Consent(Condition):
                 ]
             )
         ),
+        Param(
+            "channel", _("by the way"), "choice", choices=_labelled(CHANNELS.items())
+        ),
         Param("account", _("for the account"), "id", of="account"),
     )
     is_personal = False
 
     purpose: str
     is_: str
+    channel: str | None = None
     account: int | None = None
 
 

@@ -243,6 +243,7 @@ def _consent(condition: on.Consent, facts: Facts, _moment: Moment) -> Verdict:
         each
         for each in facts.consents
         if each.purpose == condition.purpose
+        and each.channel == (condition.channel or "")
         and condition.account in (None, each.account_id)
     ]
     if not entries:

@@ -415,7 +415,10 @@ def _score(condition: on.Score, _setting: Setting) -> Part:
 
 @leaf.register
 def _consent(condition: on.Consent, _setting: Setting) -> Part:
-    tests = [Sql("purpose = %s", (condition.purpose,))]
+    tests = [
+        Sql("purpose = %s", (condition.purpose,)),
+        Sql("channel = %s", (condition.channel or "",)),
+    ]
     if condition.account is not None:
         tests.append(Sql("account_id = %s", (condition.account,)))
     found = joined(tests, "AND")

@@ -158,47 +158,65 @@ def _put_together(rows: list[Rows], word: str) -> Sql | None:
 # -- as a condition on a member
 
 
-def condition(part: Part, base: Sql) -> Sql:
-    """True for who is in `part`, in terms of `<<column>>`.
+@dataclass(frozen=True)
+class Frame:
+    """Whom a question is about: `base` holds for all of them.
 
-    `base`: what holds for everybody in question; where the member table has to be read
-    once more, it narrows that too.
+    `only`: of these ids alone, so that every set is looked up for a few members instead
+    of being read whole.
     """
+
+    base: Sql
+    only: tuple[int, ...] | None = None
+
+    def rows(self, part: Rows) -> Sql:
+        found = part.select()
+        if self.only is None:
+            return found
+        text = f"SELECT member_id FROM ({found.text}) few WHERE member_id = ANY(%s)"  # noqa: S608
+        return Sql(text, (*found.params, list(self.only)))
+
+
+def condition(part: Part, frame: Frame) -> Sql:
+    """True for who is in `part`, in terms of `<<column>>`."""
     if isinstance(part, Own):
         return part.test
     if isinstance(part, Both):
-        return joined([condition(each, base) for each in part.parts], "AND")
+        return joined([condition(each, frame) for each in part.parts], "AND")
     if isinstance(part, Rows) and not part.is_in:
-        rows = part.select()
+        rows = frame.rows(part)
         return Sql(
             f"NOT EXISTS (SELECT FROM ({rows.text}) gone"
             " WHERE gone.member_id = <<id>>)",
             rows.params,
         )
     if isinstance(part, Either) and all(isinstance(each, Own) for each in part.parts):
-        return joined([condition(each, base) for each in part.parts], "OR")
-    chosen = ids(part, base)
+        return joined([condition(each, frame) for each in part.parts], "OR")
+    chosen = ids(part, frame)
     return Sql(f"<<id>> IN ({chosen.text})", chosen.params)
 
 
-def ids(part: Part, base: Sql) -> Sql:
+def ids(part: Part, frame: Frame) -> Sql:
     """A SELECT of the ids of who is in `part`; some may come twice."""
     if isinstance(part, Rows) and part.is_in:
-        return part.select()
+        return frame.rows(part)
     if isinstance(part, Either):
         own = [each.test for each in part.parts if isinstance(each, Own)]
         rest = [each for each in part.parts if not isinstance(each, Own)]
-        legs = [ids(each, base) for each in rest]
+        legs = [ids(each, frame) for each in rest]
         if own:
-            legs.append(_members(joined(own, "OR"), base))
+            legs.append(_members(joined(own, "OR"), frame))
         return Sql(
             " UNION ALL ".join(leg.text for leg in legs),
             tuple(value for leg in legs for value in leg.params),
         )
-    return _members(condition(part, base), base)
+    return _members(condition(part, frame), frame)
 
 
-def _members(test: Sql, base: Sql) -> Sql:
-    both = joined([base, test], "AND").of("other")
+def _members(test: Sql, frame: Frame) -> Sql:
+    tests = [frame.base, test]
+    if frame.only is not None:
+        tests.append(Sql("<<id>> = ANY(%s)", (list(frame.only),)))
+    both = joined(tests, "AND").of("other")
     text = f"SELECT other.id FROM crm_member other WHERE {both.text}"  # noqa: S608
     return Sql(text, both.params)

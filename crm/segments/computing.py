@@ -1,0 +1,280 @@
+"""Who is in a dynamic segment, written down: one statement a segment, differences only.
+
+A segment is computed when it is due: after its rule changed, after one it refers to
+changed its members, and every night. Segments are taken in the order in which they need
+each other. What was found counts only if the rule is still the one it was found by.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from psycopg.errors import QueryCanceled
+
+from core import jobs
+from core.errors import AppError
+from core.registry import Text
+from crm import tagging
+from crm.models import Member, Segment, SegmentMember, Tag
+from crm.registry import on_purge, tag_uses
+from crm.segments.compiling import members_of
+from crm.segments.errors import SegmentInvalid
+from crm.segments.references import ids_in, parse, segments_in
+
+logger = logging.getLogger(__name__)
+
+JOB = "crm.segment_compute"
+# When the nightly round begins, in Beijing.
+NIGHT = time(3, 30)
+STATEMENT_MINUTES = 10
+WORK_MEMORY = "128MB"
+_LOCK = 7_301_440
+_NOBODY = "SELECT NULL::bigint AS id WHERE false"
+_WRITE = """
+WITH found AS MATERIALIZED ({members}),
+gone AS (
+    DELETE FROM crm_segmentmember held
+    WHERE held.segment_id = %s
+        AND NOT EXISTS (SELECT FROM found WHERE found.id = held.member_id)
+    RETURNING 1
+),
+come AS (
+    INSERT INTO crm_segmentmember (segment_id, member_id)
+    SELECT %s, found.id FROM found
+    WHERE NOT EXISTS (
+        SELECT FROM crm_segmentmember held
+        WHERE held.segment_id = %s AND held.member_id = found.id
+    )
+    ORDER BY found.id
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM come),
+    (SELECT count(*) FROM gone)
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How many are in, came and went; `error`: why it could not be computed."""
+
+    members: int = 0
+    came: int = 0
+    went: int = 0
+    error: str = ""
+
+
+class _Superseded(Exception):
+    """The rule changed, or the segment is no longer dynamic: the result is void."""
+
+
+def compute(segment: Segment, *, now: datetime | None = None) -> Result | None:
+    """Write down who is in; None when another worker is at it or the rule changed.
+
+    A rule that can't be used, or takes too long, is told in the segment's `error`; who
+    was in before stays in.
+    """
+    at = now or timezone.now()
+    current = Segment.objects.select_related("controller", "org_unit").get(
+        pk=segment.pk
+    )
+    if current.kind != Segment.Kind.DYNAMIC or current.archived_at is not None:
+        return None
+    try:
+        return _compute(current, at)
+    except _Superseded:
+        return None
+    except SegmentInvalid as refusal:
+        return _fail(current, str(refusal.message), at)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        return _fail(current, _("It took too long: the rule asks for too much."), at)
+
+
+@transaction.atomic
+def _compute(segment: Segment, at: datetime) -> Result | None:
+    if not _locked(segment):
+        return None
+    node = parse(segment.rule, controller=segment.controller, segment=segment.pk)
+    rows = members_of(node, segment.controller, unit=segment.org_unit, now=at)
+    try:
+        text, params = rows.order_by().values("id").query.sql_with_params()
+    except EmptyResultSet:
+        text, params = _NOBODY, ()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_MINUTES}min'")
+        cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+        cursor.execute(_WRITE.format(members=text), [*params, *[segment.pk] * 3])
+        result = Result(*cursor.fetchone())
+        cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+        cursor.execute("SET LOCAL work_mem = DEFAULT")
+    written = _still(segment).update(
+        member_count=result.members,
+        computed_at=at,
+        computed_version=segment.version,
+        error="",
+        due_at=next_night(at),
+    )
+    if not written:
+        raise _Superseded
+    if result.came or result.went:
+        _wake_dependents(segment, at)
+    return result
+
+
+def _locked(segment: Segment) -> bool:
+    """One worker at a time computes a segment, until its transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK, segment.pk])
+        return bool(cursor.fetchone()[0])
+
+
+def _still(segment: Segment) -> Any:
+    """The row, if its rule is the one that was read."""
+    return Segment.objects.in_use().filter(
+        pk=segment.pk, version=segment.version, kind=Segment.Kind.DYNAMIC
+    )
+
+
+def _fail(segment: Segment, words: str, at: datetime) -> Result:
+    _still(segment).update(error=words[:300], due_at=next_night(at))
+    return Result(error=words)
+
+
+def _wake_dependents(segment: Segment, at: datetime) -> None:
+    """Those whose rule refers to it, and which were computed before it."""
+    rows = Segment.objects.in_use().filter(
+        controller=segment.controller_id, kind=Segment.Kind.DYNAMIC
+    )
+    asked = rows.exclude(pk=segment.pk).filter(due_at__gt=at)
+    needing = [
+        pk
+        for pk, rule in asked.values_list("pk", "rule")
+        if segment.pk in segments_in(rule)
+    ]
+    Segment.objects.filter(pk__in=needing).update(due_at=at)
+
+
+def next_night(after: datetime) -> datetime:
+    """When the nightly round begins next, strictly later."""
+    local = timezone.localtime(after)
+    tonight = timezone.make_aware(datetime.combine(local.date(), NIGHT))
+    return tonight if tonight > after else tonight + timedelta(days=1)
+
+
+# -- many of them
+
+
+def due(now: datetime | None = None) -> list[Segment]:
+    """Dynamic segments to compute now, those first which others need."""
+    rows = Segment.objects.in_use().filter(
+        kind=Segment.Kind.DYNAMIC, due_at__lte=now or timezone.now()
+    )
+    return in_order(rows.order_by("pk"))
+
+
+def in_order(segments: Iterable[Segment]) -> list[Segment]:
+    """Every segment after those its rule refers to."""
+    known = {segment.pk: segment for segment in segments}
+    done: dict[int, Segment] = {}
+
+    def place(segment: Segment, above: frozenset[int]) -> None:
+        for pk in sorted(segments_in(segment.rule)):
+            if pk in known and pk not in done and pk not in above:
+                place(known[pk], above | {pk})
+        done.setdefault(segment.pk, segment)
+
+    for segment in known.values():
+        place(segment, frozenset({segment.pk}))
+    return list(done.values())
+
+
+def compute_all(
+    segments: Iterable[Segment], *, step: Callable[[], None] | None = None
+) -> dict[int, Result | None]:
+    """Compute them in the order they need each other; one that fails stops no other.
+
+    `step` is called after each, and may raise to end the round: what is computed stays.
+    """
+    # What has run out is taken off first: it is no reason to be in.
+    tagging.expire()
+    found: dict[int, Result | None] = {}
+    for segment in in_order(segments):
+        found[segment.pk] = _one(segment)
+        if step is not None:
+            step()
+    return found
+
+
+def _one(segment: Segment) -> Result | None:
+    try:
+        return compute(segment)
+    except DatabaseError:
+        logger.exception("Segment %s could not be computed", segment.pk)
+        return _fail(
+            segment, _("An unexpected error; the log knows more."), timezone.now()
+        )
+
+
+def drain() -> int:
+    """Compute what is due; how many segments. Any number of workers may do so at once."""
+    rows = due()
+    return len(compute_all(rows)) if rows else 0
+
+
+# -- as work a person started
+
+
+def run_job(progress: jobs.Progress) -> dict[str, Any]:
+    """The job "crm.segment_compute": {"segment": id} with what it needs, or {} for all.
+
+    Cancelled between two segments; every segment that was computed stays so.
+    """
+    pk = progress.params.get("segment")
+    rows = Segment.objects.in_use().filter(kind=Segment.Kind.DYNAMIC)
+    chosen = in_order(rows) if pk is None else list(rows.filter(pk=pk))
+    progress.total(len(chosen))
+    found = compute_all(chosen, step=progress.step)
+    errors = [result.error for result in found.values() if result and result.error]
+    if pk is not None and errors:
+        raise AppError(errors[0], code="segment_invalid")
+    for words in errors:
+        progress.error(words)
+    members = {str(key): result.members for key, result in found.items() if result}
+    return {"segments": len(found), "members": members}
+
+
+# -- what crm's registries are told
+
+
+def register() -> None:
+    jobs.register(JOB, gettext_lazy("Computing segments"), run_job, is_resumable=True)
+    tag_uses.append(uses_of_tag)
+
+
+def uses_of_tag(tag: Tag) -> list[Text]:
+    """Segments whose rule would lose its meaning with the tag."""
+    rows = Segment.objects.in_use().exclude(kind=Segment.Kind.LIST)
+    if tag.controller_id is not None:
+        rows = rows.filter(controller=tag.controller_id)
+    named = rows.order_by("pk").values_list("name", "rule")
+    words = _("The segment “%(name)s” uses it.")
+    found: list[Text] = [
+        words % {"name": name} for name, rule in named if tag.pk in ids_in(rule, "tag")
+    ]
+    return found[:20]
+
+
+@on_purge
+def _forget(member: Member) -> None:
+    SegmentMember.objects.filter(member=member).delete()
