@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -148,6 +149,7 @@ banded AS (
             WHEN orders_total = 1 THEN 'first_order'
             ELSE 'repeat' END AS rule,
         held.band < banded.band AS is_grace,
+        stage_days[greatest(held.band, 1)] AS limit_days,
         CASE WHEN has_scores THEN CASE WHEN rfm_r <= r_days[1] THEN 5
             WHEN rfm_r <= r_days[2] THEN 4 WHEN rfm_r <= r_days[3] THEN 3
             WHEN rfm_r <= r_days[4] THEN 2 ELSE 1 END END AS r_score,
@@ -212,7 +214,7 @@ _DECIDE = (
     + """
 SELECT id, stage_before, stage, rfm_before, rfm, trust_before, trust, r_score, f_score,
     m_score, done, relationship, bond, won_back_on, why, rule, r, cycle_days,
-    orders_year, loyal_from, channels,
+    limit_days, orders_year, loyal_from,
     (r_score, f_score, m_score, done, relationship, bond, won_back_on, why)
         IS DISTINCT FROM (r_before, f_before, m_before, done_before,
             relationship_before, bond_before, won_back_before, why_before) AS has_figures,
@@ -256,9 +258,9 @@ class Verdict(NamedTuple):
     rule: str
     days: int | None
     cycle_days: int | None
+    limit_days: Decimal | None
     orders_year: int
     loyal_from: int | None
-    channels: int
     has_figures: bool
     has_tags: bool
 
@@ -443,6 +445,7 @@ def _changes(
             "rule": verdict.rule,
             "days": verdict.days,
             "cycle": verdict.cycle_days,
+            "limit": None if verdict.limit_days is None else float(verdict.limit_days),
             "orders": verdict.orders_year,
             "loyal_from": verdict.loyal_from,
         }

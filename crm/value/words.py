@@ -99,6 +99,7 @@ class _Reading:
                 "rule": self.value.why.get("stage"),
                 "days": self.days,
                 "cycle": self.cut and self.cut.cycle_days,
+                "limit": self.limit,
                 "orders": self.value.orders_year,
                 "loyal_from": self.cut and self.cut.loyal_from,
             }
@@ -110,6 +111,16 @@ class _Reading:
             grace = _("a day of grace before the colder stage")
             words = f"{words}；{grace}"
         return words
+
+    @property
+    def limit(self) -> float | None:
+        """The days the stage goes up to, or that were passed for it."""
+        if self.cut is None or not self.cut.stage_days:
+            return None
+        passed = ("past_cycle", "past_dormant", "past_churned")
+        rule = self.value.why.get("stage")
+        place = passed.index(rule) if rule in passed else 0
+        return float(self.cut.stage_days[place])
 
     @property
     def segment(self) -> str:
@@ -185,46 +196,48 @@ def trust_reason(evidence: list[str]) -> str:
     return "、".join(words) if words else _("bound, nothing more yet")
 
 
-def _times(number: int) -> Callable[[dict[str, Any]], str]:
-    def words(reason: dict[str, Any]) -> str:
-        return _(
-            "last order %(days)s days ago, %(times)s × the cycle of %(cycle)s days passed"
-        ) % {
-            **reason,
-            "times": number,
-        }
-
-    return words
-
-
-def _within(reason: dict[str, Any]) -> str:
-    if reason.get("cycle") is None:
+def _since(reason: dict[str, Any]) -> str:
+    """How long ago they bought, beside the days their stage goes up to or begins after."""
+    limit = reason.get("limit")
+    if limit is None:
         return _("last order %(days)s days ago, no repurchase cycle") % reason
-    return _("last order %(days)s days ago ≤ cycle of %(cycle)s days") % reason
+    facts = {
+        "days": reason.get("days"),
+        "sign": "≤" if (reason.get("days") or 0) <= limit else ">",
+        "limit": f"{limit:g}",
+        "cycle": reason.get("cycle"),
+    }
+    return (
+        _(
+            "last order %(days)s days ago %(sign)s %(limit)s days"
+            " (repurchase cycle: %(cycle)s days)"
+        )
+        % facts
+    )
 
 
 _STAGE_REASONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "excluded": lambda _reason: _("colleague, dealer or test account: left out"),
     "unreachable": lambda _reason: _("no channel reaches them any more"),
     "no_orders": lambda _reason: _("bound, no paid order"),
-    "past_cycle": _times(1),
-    "past_dormant": _times(2),
-    "past_churned": _times(4),
+    "past_cycle": _since,
+    "past_dormant": _since,
+    "past_churned": _since,
     "won_back": lambda reason: (
-        f"{_('bought again after a long silence')}；{_within(reason)}"
+        f"{_('bought again after a long silence')}；{_since(reason)}"
     ),
     "loyal_orders": lambda reason: "；".join(
         (
-            _within(reason),
+            _since(reason),
             _("%(orders)s orders in 12 months ≥ %(loyal_from)s of the category's P75")
             % reason,
         )
     ),
-    "loyal_level": lambda reason: f"{_within(reason)}；{_('top member level')}",
-    "first_order": lambda reason: f"{_('first order')}；{_within(reason)}",
+    "loyal_level": lambda reason: f"{_since(reason)}；{_('top member level')}",
+    "first_order": lambda reason: f"{_('first order')}；{_since(reason)}",
     "repeat": lambda reason: "；".join(
         (
-            _within(reason),
+            _since(reason),
             _("%(orders)s orders in 12 months < %(loyal_from)s of the loyal") % reason,
         )
     ),

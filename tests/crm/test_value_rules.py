@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -14,101 +14,32 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from core.inserting import insert_new
 from crm import value
 from crm.models import (
     Category,
     ConsentEntry,
-    Event,
     Identity,
     Member,
     MemberTag,
     MemberValue,
     Order,
     OrderItem,
-    Product,
     ScoreWeight,
     StageChange,
-    Tag,
     ValueCount,
     ValueCut,
 )
-from crm.taxonomy import load_builtin as load_tags
-from crm.value import running, weights
+from crm.value import running
 from crm.value.moments import AsOf, year_before
-from staff.accounts import system_staff
+from tests.crm.value_worlds import add_member, add_order, noon, put, stock, write
 
 MIN_BUYERS = 60  # where the big test needs scores without 200 people
 DAY = date(2026, 6, 17)  # in the middle of a month
-ZONE = timezone.get_default_timezone()
-
-
-def noon(day: date, hour: int = 12, minute: int = 0) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
 
 
 @pytest.fixture
 def shop(world: SimpleNamespace) -> SimpleNamespace:
-    load_tags()
-    weights.load_builtin()
-    categories = {row.code: row for row in Category.objects.all()}
-    world.categories = categories
-    world.products = {
-        code: Product.objects.create(
-            controller=world.brand, code=code, name=code, category=category
-        )
-        for code, category in categories.items()
-    }
-    world.tags = {tag.builtin_key: tag for tag in Tag.objects.exclude(builtin_key="")}
-    world.writer = system_staff("crm.value")
-    world.number = 0
-    return world
-
-
-def add_member(shop: SimpleNamespace, **fields: Any) -> Member:
-    return Member.objects.create(
-        controller=fields.pop("controller", shop.brand), display_name="某人", **fields
-    )
-
-
-def add_order(
-    shop: SimpleNamespace,
-    member: Member,
-    at: datetime,
-    amount: Any = 100,
-    *,
-    refunded: Any = 0,
-    state: str = "paid",
-    items: dict[str, Any] | None = None,
-) -> Order:
-    shop.number += 1
-    order = Order.objects.create(
-        controller=member.controller,
-        member=member,
-        shop="店",
-        code=f"o{shop.number}",
-        state=state,
-        placed_at=at,
-        paid_at=at,
-        amount=Decimal(amount),
-        refunded=Decimal(refunded),
-    )
-    for code, part in (items if items is not None else {"beauty": amount}).items():
-        OrderItem.objects.create(
-            order=order, product=shop.products[code], amount=Decimal(part)
-        )
-    return order
-
-
-def put(shop: SimpleNamespace, member: Member, key: str) -> None:
-    MemberTag.objects.create(
-        member=member, tag=shop.tags[key], source="manual", set_by=shop.writer
-    )
-
-
-def write(member: Member, kind: str, at: datetime, **data: Any) -> None:
-    key = f"test:{member.pk}:{kind}:{at.timestamp()}"
-    insert_new(Event(member=member, kind=kind, at=at, key=key, data=data))
+    return stock(world)
 
 
 def compute(day: date = DAY) -> dict[str, int]:
