@@ -35,11 +35,15 @@ def _say(line: str) -> None:
 
 def _empty() -> None:
     from django.core.management import call_command
+    from django.db import connection
 
     from crm.generating.loading import restore
 
     restore()
     call_command("flush", interactive=False, verbosity=0)
+    # Made by a migration, so `flush` does not know it.
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE crm_event")
     for command in ("sync_roles", "sync_periodic_tasks", "sync_builtin_data"):
         call_command(command, verbosity=0)
 

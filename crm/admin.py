@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.template.loader import render_to_string
 from django.urls import URLPattern
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -19,35 +18,39 @@ from unfold.decorators import action
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment, status
 from crm import members, pages, tag_pages
-from crm.filters import AccountFilter, FollowingFilter, OptedOutFilter, TagFilter
+from crm.filters import MEMBER_FILTERS
+from crm.member_list import MemberChanges, remembered
 from crm.member_urls import member_paths
-from crm.models import Identity, Member, MemberTag
-
-# What the list keeps of the last look at it: filters and search, not the page.
-REMEMBERED = ("q", "stage__exact", "account", "following", "opted_out", "tag")
-SESSION_KEY = "crm.member.list"
+from crm.models import Member
+from crm.narrowing import asked_keys
+from crm.recent import ORDER
+from staff.saved_view_pages import SavedViews
 
 
 @admin.register(Member)
-class MemberAdmin(ScopedAdmin):
+class MemberAdmin(SavedViews, ScopedAdmin):
     list_display = (
         "name",
         "stage_shown",
+        "value_shown",
         "accounts_shown",
         "tags_shown",
         "org_unit",
+        "owner_shown",
         "marketing_shown",
         "last_seen_shown",
     )
     list_display_links = ("name",)
-    list_filter = ("stage", AccountFilter, TagFilter, FollowingFilter, OptedOutFilter)
+    list_filter = MEMBER_FILTERS
     list_filter_submit = True
-    list_select_related = ("org_unit",)
-    ordering = ("-last_seen_at", "-id")
+    # Any other order would sort them all.
+    sortable_by = ()
+    ordering = ORDER
+    saved_keys = asked_keys()
     # Looked up by crm.members.look_up; the field only makes the search box appear.
     search_fields = ("id",)
     search_help_text = _(
-        "Part of the name or remark, number, openid, unionid, external_userid, phone"
+        "Name, remark, pinyin initials, phone or its last four, id, order number"
     )
     command_search = True
     actions = ("tag_selected",)
@@ -78,43 +81,40 @@ class MemberAdmin(ScopedAdmin):
         staff: Any = request.user
         return members.look_up(queryset, search_term, staff), False
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
-        identities = Identity.objects.exclude(kind=Identity.Kind.UNIONID)
-        changelist.result_list = _with_identities(changelist.result_list, identities)
-        return changelist
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return MemberChanges
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:
-        kept = self._remember(request)
-        if kept:
-            return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}")
+        default = "" if request.GET else self.default_query(request)
+        query = remembered(request, self.kept_query(request.GET), default)
+        if query:
+            return HttpResponseRedirect(f"{request.path}?{query}")
         return super().changelist_view(request, extra_context)
-
-    def _remember(self, request: HttpRequest) -> dict[str, str]:
-        """Keep this look's filters; on a bare visit, those of the last one.
-
-        Coming from the list itself, a bare address means that they were cleared.
-        """
-        given = {key: request.GET[key] for key in REMEMBERED if request.GET.get(key)}
-        stored: dict[str, str] = request.session.get(SESSION_KEY, {})
-        came_from = urlsplit(request.headers.get("Referer", "")).path
-        if stored and not request.GET and came_from != request.path:
-            return stored
-        if given != stored:
-            request.session[SESSION_KEY] = given
-        return {}
 
     # columns
 
-    @admin.display(description=_("member"), ordering="display_name")
+    @admin.display(description=_("member"))
     def name(self, member: Member) -> str:
-        return render_to_string("crm/name.html", {"member": member})
+        name = format_html('<span class="font-medium">{}</span>', member)
+        if not member.remark or member.is_placeholder_name:
+            return name
+        return format_html(
+            '{} <span class="pd-muted">{}</span>', name, member.display_name
+        )
 
-    @admin.display(description=_("stage"), ordering="stage")
+    @admin.display(description=_("stage"))
     def stage_shown(self, member: Member) -> str:
         return member.get_stage_display()
+
+    @admin.display(description=_("value · trust"))
+    def value_shown(self, member: Member) -> str:
+        return f"{member.get_rfm_display() or '–'} · {member.trust}"
+
+    @admin.display(description=_("owner"))
+    def owner_shown(self, member: Member) -> str:
+        return str(member.owner or "–")
 
     @admin.display(description=_("accounts"))
     def accounts_shown(self, member: Member) -> SafeString | str:
@@ -134,15 +134,17 @@ class MemberAdmin(ScopedAdmin):
     def tags_shown(self, member: Member) -> SafeString | str:
         return tag_pages.chips(member)
 
-    @admin.display(description=_("marketing"), ordering="opted_out_at")
+    @admin.display(description=_("marketing"))
     def marketing_shown(self, member: Member) -> SafeString:
         if member.opted_out_at:
             return status("bad", _("Opted out"))
+        if member.frozen_until and member.frozen_until > timezone.now():
+            return status("part", _("Frozen"))
         if not member.is_reachable:
             return status("idle", _("Not reachable"))
         return status("good", _("May be addressed"))
 
-    @admin.display(description=_("last seen"), ordering="last_seen_at")
+    @admin.display(description=_("last seen"))
     def last_seen_shown(self, member: Member) -> str:
         return format_html(
             '<span class="pd-num">{}</span>', moment(member.last_seen_at)
@@ -171,17 +173,6 @@ class MemberAdmin(ScopedAdmin):
     ) -> HttpResponse:
         # Also those merged or purged: links to them stand in the trail.
         return pages.show(request, pages.visible_member(request, object_id))
-
-
-def _with_identities(rows: Any, identities: QuerySet[Identity]) -> Any:
-    """The page's rows with identities, accounts and tags, in one query each."""
-    found = list(rows)
-    prefetch_related_objects(
-        found,
-        Prefetch("identities", identities.select_related("account")),
-        Prefetch("member_tags", MemberTag.objects.in_order().select_related("tag")),
-    )
-    return found
 
 
 from crm import scoring_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module

@@ -1,91 +1,241 @@
-"""Filters of the member list. Each is an EXISTS over an index, never a join."""
+"""The filters of the member list as they are drawn; crm.narrowing is what they ask.
+
+Drawn by one small template: the theme's form fields would cost more than the page's
+queries with some hundred tags, stores and colleagues.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter
 
-from crm.models import Identity, Member, Tag, TagSet
+from core.admin_filters import MAX_CHOICES
+from core.registry import Text
+from crm import narrowing
+from crm.models import Member, Segment, Tag
+from staff.models import OrgUnit, Staff
 from wechat.models import Account
 
-YES, NO = "yes", "no"
+# (label of a group or "", its choices as (value, label))
+Groups = list[tuple[str, list[tuple[str, Text]]]]
+SEEN_DAYS, SILENT_DAYS = (1, 7, 30, 90), (30, 90, 180, 365)
 
 
-class AccountFilter(admin.SimpleListFilter):
+class Asked(admin.ListFilter):
+    """One key of the query string. `many`: several values may be chosen."""
+
+    template = "crm/list_filter.html"
+    parameter_name = ""
+    many = False
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, Any],
+        model: type[Member],
+        model_admin: Any,
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        self.request = request
+        self.chosen: list[str] = [v for v in params.pop(self.parameter_name, []) if v]
+        if self.chosen:
+            self.used_parameters[self.parameter_name] = self.chosen
+
+    def groups(self, staff: Staff) -> Groups:
+        raise NotImplementedError
+
+    def has_output(self) -> bool:
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.parameter_name]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Member]
+    ) -> QuerySet[Member]:
+        return queryset  # crm.narrowing reads all of them at once
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        staff: Any = self.request.user
+        yield {
+            "name": self.parameter_name,
+            "many": self.many,
+            "chosen": len(self.chosen),
+            "groups": [
+                (label, [(value, text, value in self.chosen) for value, text in rows])
+                for label, rows in self.groups(staff)
+            ],
+        }
+
+
+class _Values(Asked):
+    """The values of one column."""
+
+    values: Iterable[tuple[str, Text]] = ()
+    many = True
+
+    def groups(self, staff: Staff) -> Groups:
+        return [("", list(self.values))]
+
+
+class StageFilter(_Values):
+    title = _("stage")
+    parameter_name = "stage"
+    values = Member.Stage.choices
+
+
+class RfmFilter(_Values):
+    title = _("RFM segment")
+    parameter_name = "rfm"
+    values = Member.Rfm.choices
+
+
+class TrustFilter(_Values):
+    title = _("trust")
+    parameter_name = "trust"
+    values = Member.Trust.choices
+
+
+class _Tags(Asked):
+    many = True
+
+    def groups(self, staff: Staff) -> Groups:
+        # The three filters of tags share one reading.
+        found: Groups | None = getattr(self.request, "_tag_groups", None)
+        if found is None:
+            tags = Tag.objects.visible_to(staff).in_use().select_related("group")
+            found = [
+                (str(group), [(str(tag.pk), str(tag)) for tag in rows])
+                for group, rows in groupby(
+                    tags.order_by("group_id", "id"), lambda tag: tag.group
+                )
+            ]
+            self.request._tag_groups = found  # type: ignore[attr-defined]
+        return found
+
+
+class TagsAnyFilter(_Tags):
+    title = _("tags: any of")
+    parameter_name = "tags_any"
+
+
+class TagsAllFilter(_Tags):
+    title = _("tags: all of")
+    parameter_name = "tags_all"
+
+
+class TagsNoneFilter(_Tags):
+    title = _("tags: none of")
+    parameter_name = "tags_none"
+
+
+class StoreFilter(Asked):
+    title = _("store")
+    parameter_name = "store"
+
+    def groups(self, staff: Staff) -> Groups:
+        units = OrgUnit.objects.visible_to(staff).order_by("path")[:MAX_CHOICES]
+        rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("No store"))]
+        top = None
+        for unit in units:
+            depth = unit.path.count("/")
+            top = depth if top is None else min(top, depth)
+            # Indented as the tree is.
+            rows.append((str(unit.pk), f"{chr(0x3000) * (depth - top)}{unit}"))
+        return [("", rows)]
+
+
+class OwnerFilter(Asked):
+    title = _("owner")
+    parameter_name = "owner"
+
+    def groups(self, staff: Staff) -> Groups:
+        people = Staff.objects.visible_to(staff).working()[:MAX_CHOICES]
+        rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("Nobody"))]
+        rows += [(str(staff.pk), _("I"))]
+        rows += [(str(one.pk), str(one)) for one in people if one.pk != staff.pk]
+        return [("", rows)]
+
+
+def _accounts(request: HttpRequest, staff: Staff) -> list[Account]:
+    """For two filters, read once."""
+    found: list[Account] | None = getattr(request, "_accounts", None)
+    if found is None:
+        found = list(Account.objects.visible_to(staff)[:MAX_CHOICES])
+        request._accounts = found  # type: ignore[attr-defined]
+    return found
+
+
+class AccountFilter(Asked):
     title = _("account")
     parameter_name = "account"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        accounts = Account.objects.visible_to(request.user)  # type: ignore[arg-type]
-        return [(str(account.pk), str(account)) for account in accounts]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Member]
-    ) -> QuerySet[Member]:
-        wanted = self.value()
-        if wanted is None:
-            return queryset
-        if wanted not in {key for key, _label in self.lookup_choices}:
-            return queryset.none()
-        known = Identity.objects.filter(member=OuterRef("pk"), account_id=int(wanted))
-        return queryset.filter(Exists(known))
+    def groups(self, staff: Staff) -> Groups:
+        accounts = _accounts(self.request, staff)
+        return [("", [(str(account.pk), str(account)) for account in accounts])]
 
 
-class FollowingFilter(admin.SimpleListFilter):
+class FollowingFilter(_Values):
     title = _("following")
     parameter_name = "following"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(YES, _("Follows or is a friend")), (NO, _("No longer"))]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Member]
-    ) -> QuerySet[Member]:
-        follows = Exists(
-            Identity.objects.filter(member=OuterRef("pk"), is_following=True)
-        )
-        if self.value() == YES:
-            return queryset.filter(follows)
-        return queryset.filter(~follows) if self.value() == NO else queryset
+    values = (
+        (narrowing.YES, _("Follows or is a friend")),
+        (narrowing.NO, _("No longer")),
+    )
+    many = False
 
 
-class OptedOutFilter(admin.SimpleListFilter):
-    title = _("marketing")
-    parameter_name = "opted_out"
+class ReachFilter(Asked):
+    title = _("reachability")
+    parameter_name = "reach"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(NO, _("May be addressed")), (YES, _("Opted out"))]
+    def groups(self, staff: Staff) -> Groups:
+        through: list[tuple[str, Text]] = [
+            (f"{narrowing.THROUGH}{account.pk}", str(account))
+            for account in _accounts(self.request, staff)
+        ]
+        whether: list[tuple[str, Text]] = [
+            (narrowing.MAY, _("May be addressed")),
+            (narrowing.LOST, _("Not reachable")),
+            (narrowing.OUT, _("Opted out")),
+            (narrowing.FROZEN, _("Frozen after a complaint")),
+        ]
+        return [("", whether), (str(_("May be addressed through")), through)]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Member]
-    ) -> QuerySet[Member]:
-        if self.value() not in (YES, NO):
-            return queryset
-        return queryset.filter(opted_out_at__isnull=self.value() == NO)
+
+class SeenFilter(Asked):
+    title = _("last interaction")
+    parameter_name = "seen"
+
+    def groups(self, staff: Staff) -> Groups:
+        within, silent = _("Within %d days"), _("Not for %d days")
+        recent: list[tuple[str, Text]] = [
+            (f"{narrowing.WITHIN}{days}", str(within) % days) for days in SEEN_DAYS
+        ]
+        long_ago: list[tuple[str, Text]] = [
+            (f"{narrowing.NOT_WITHIN}{days}", str(silent) % days)
+            for days in SILENT_DAYS
+        ]
+        return [("", recent + long_ago)]
 
 
-class TagFilter(DropdownFilter):
-    title = _("tag")
-    parameter_name = "tag"
+class SegmentFilter(Asked):
+    title = _("segment")
+    parameter_name = "segment"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        tags = Tag.objects.visible_to(request.user).select_related("group")  # type: ignore[arg-type]
-        return [(str(tag.pk), f"{tag.group} · {tag}") for tag in tags]
+    def groups(self, staff: Staff) -> Groups:
+        rows = Segment.objects.visible_to(staff).in_use()[:MAX_CHOICES]
+        return [("", [(str(segment.pk), str(segment)) for segment in rows])]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Member]
-    ) -> QuerySet[Member]:
-        wanted = self.value()
-        if wanted is None:
-            return queryset
-        if wanted not in {key for key, _label in self.lookup_choices}:
-            return queryset.none()
-        carried = TagSet.objects.filter(
-            member=OuterRef("pk"), tag_ids__contains=[int(wanted)]
-        )
-        return queryset.filter(Exists(carried))
+
+MEMBER_FILTERS = (
+    *(StageFilter, TagsAnyFilter, TagsAllFilter, TagsNoneFilter, SegmentFilter),
+    *(RfmFilter, TrustFilter, StoreFilter, OwnerFilter, AccountFilter),
+    *(ReachFilter, FollowingFilter, SeenFilter),
+)

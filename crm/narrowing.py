@@ -24,21 +24,24 @@ NOBODY = "nobody"
 YES, NO = "yes", "no"
 MAY, LOST, OUT, FROZEN, THROUGH = "may", "lost", "out", "frozen", "through-"
 WITHIN, NOT_WITHIN = "within-", "not-"
+EQUAL, RANGE = "equal", "range"
 _NONE = Q(pk__in=[])
 _LARGEST_KEY = 2**63 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Condition:
     """One thing asked of members.
 
     `rows`: ids of those it holds for, read from an index of its own, unordered. `leads`:
-    an index holds those members in the order of the list.
+    an index holds those members in the order of the list (EQUAL), or it is about that
+    order itself (RANGE). `is_rare`: mostly few are meant.
     """
 
     holds: Q
     rows: QuerySet[Any] | None = None
-    leads: bool = False
+    leads: str = ""
+    is_rare: bool = False
 
 
 Reading = Callable[[Staff, list[str]], Condition]
@@ -82,21 +85,24 @@ def _keys(values: Iterable[str]) -> list[int] | None:
     return keys if max(keys, default=0) <= _LARGEST_KEY else None
 
 
-def _own(holds: Q, *, leads: bool = True) -> Condition:
+def _own(holds: Q, *, leads: str = EQUAL, is_rare: bool = False) -> Condition:
     """About the member's own row."""
-    return Condition(holds, Member.objects.filter(holds).order_by().values("pk"), leads)
+    rows = Member.objects.filter(holds).order_by().values_list("pk", flat=True)
+    return Condition(holds, rows, leads, is_rare)
 
 
 def _through(rows: QuerySet[Any]) -> Condition:
     """About rows of another table that point at the member."""
     holds = Q(Exists(rows.filter(member=OuterRef("pk"))))
-    return Condition(holds, rows.order_by().values("member"))
+    return Condition(holds, rows.order_by().values_list("member", flat=True))
 
 
 @_reads("q")
 def _search(staff: Staff, values: list[str]) -> Condition:
     holds = search(values[-1], staff)
-    return NOTHING if holds is None else _own(holds, leads=False)
+    if holds is None:
+        return NOTHING
+    return _own(holds, leads="", is_rare=True)
 
 
 def _visible_tags(staff: Staff, values: list[str]) -> list[int] | None:
@@ -141,7 +147,7 @@ def _choice(field: str, choices: Iterable[str]) -> Reading:
             return NOTHING
         if len(values) == 1:
             return _own(Q(**{field: values[0]}))
-        return _own(Q(**{f"{field}__in": values}), leads=False)
+        return _own(Q(**{f"{field}__in": values}), leads="")
 
     return reading
 
@@ -155,7 +161,7 @@ _reads("trust")(_choice("trust", Member.Trust.values))
 def _store(staff: Staff, values: list[str]) -> Condition:
     """Members of a unit and of those below it."""
     if values[-1] == NOBODY:
-        return _own(Q(org_unit__isnull=True))
+        return _own(Q(org_unit__isnull=True), leads="")
     keys = _keys(values[-1:])
     unit = keys and OrgUnit.objects.visible_to(staff).filter(pk=keys[0]).first()
     if not unit:
@@ -166,7 +172,7 @@ def _store(staff: Staff, values: list[str]) -> Condition:
     units = list(below.values_list("pk", flat=True))
     if units == [unit.pk]:
         return _own(Q(org_unit_id=unit.pk))
-    return _own(Q(org_unit_id__in=units), leads=False)
+    return _own(Q(org_unit_id__in=units), leads="")
 
 
 @_reads("owner")
@@ -238,7 +244,7 @@ def _seen(_staff: Staff, values: list[str]) -> Condition:
         days = value.removeprefix(start)
         if value.startswith(start) and days.isascii() and days.isdigit():
             since = timezone.now() - timedelta(days=min(int(days), 36_500))
-            return _own(Q(**{f"last_seen_at__{lookup}": since}))
+            return Condition(Q(**{f"last_seen_at__{lookup}": since}), leads=RANGE)
     return NOTHING
 
 

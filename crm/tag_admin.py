@@ -221,7 +221,7 @@ class TagAdmin(_OwnOrShared):
     @admin.display(description=_("members"))
     def who(self, tag: Tag) -> SafeString:
         return format_html(
-            '<a class="underline" href="{}?tag={}">{}</a>',
+            '<a class="underline" href="{}?tags_any={}">{}</a>',
             reverse("admin:crm_member_changelist"),
             tag.pk,
             _("Show"),

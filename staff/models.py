@@ -309,3 +309,50 @@ class ApiToken(models.Model):
             return
         self.last_used_at = now
         self.save(update_fields=["last_used_at"])
+
+
+class SavedViewQuerySet(models.QuerySet["SavedView"]):
+    def visible_to(self, staff: StaffType) -> SavedViewQuerySet:
+        """Everybody's own."""
+        return self.filter(staff=staff)
+
+
+class SavedView(models.Model):
+    """A look at a list that somebody comes back to: its query string under a name.
+
+    `page` names the list ("crm.member"); the default one opens by itself.
+    """
+
+    staff = models.ForeignKey(
+        Staff,
+        on_delete=models.PROTECT,
+        related_name="saved_views",
+        verbose_name=_("staff member"),
+        # The unique triple begins with it.
+        db_index=False,
+    )
+    page = models.CharField(_("page"), max_length=60)
+    name = models.CharField(_("name"), max_length=30)
+    query = models.CharField(_("filters"), max_length=2000)
+    is_default = models.BooleanField(_("opens by itself"), default=False)
+
+    objects = SavedViewQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("saved view")
+        verbose_name_plural = _("saved views")
+        ordering = ["id"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["staff", "page", "name"], name="staff_savedview_name"
+            ),
+            models.UniqueConstraint(
+                fields=["staff", "page"],
+                condition=models.Q(is_default=True),
+                name="staff_savedview_one_default",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

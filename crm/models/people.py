@@ -169,6 +169,31 @@ class Member(models.Model):
                 condition=models.Q(owner__isnull=False),
                 name="crm_member_owner_recent",
             ),
+            models.Index(
+                fields=["-last_seen_at", "-id"],
+                condition=models.Q(owner__isnull=True),
+                name="crm_member_unowned_recent",
+            ),
+            models.Index(
+                fields=["trust", "-last_seen_at", "-id"],
+                name="crm_member_trust_recent",
+            ),
+            # Few: who may not be addressed, each for a reason of its own.
+            models.Index(
+                fields=["-last_seen_at", "-id"],
+                condition=models.Q(is_reachable=False),
+                name="crm_member_lost_recent",
+            ),
+            models.Index(
+                fields=["-last_seen_at", "-id"],
+                condition=models.Q(opted_out_at__isnull=False),
+                name="crm_member_out_recent",
+            ),
+            models.Index(
+                fields=["-last_seen_at", "-id"],
+                condition=models.Q(frozen_until__isnull=False),
+                name="crm_member_frozen_recent",
+            ),
             # For who sees every controller.
             models.Index(fields=["-last_seen_at", "-id"], name="crm_member_seen"),
             models.Index(

@@ -92,14 +92,14 @@ def test_filters_narrow_and_are_remembered_until_cleared(client, world, supervis
     make_member(world.brand, "忠诚的", stage="loyal")
     make_member(world.brand, "新来的", stage="new", opted_out_at=timezone.now())
 
-    assert names(client.get(LIST, {"stage__exact": "loyal"})) == ["忠诚的"]
+    assert names(client.get(LIST, {"stage": "loyal"})) == ["忠诚的"]
     again = client.get(LIST)
     assert again.status_code == 302
-    assert again.headers["Location"].endswith("?stage__exact=loyal")
+    assert again.headers["Location"].endswith("?stage=loyal")
     cleared = client.get(LIST, headers={"Referer": f"http://testserver{LIST}?x=1"})
     assert len(names(cleared)) == 2
     assert len(names(client.get(LIST))) == 2
-    assert names(client.get(LIST, {"opted_out": "yes"})) == ["新来的"]
+    assert names(client.get(LIST, {"reach": "out"})) == ["新来的"]
 
 
 def test_accounts_and_following_narrow_too(client, world, supervisor, deliver):
@@ -118,7 +118,7 @@ def test_the_list_needs_the_same_queries_for_one_and_many(
     for number in range(count):
         deliver(world.service, "mp.event.subscribe", f"o{number}")
     client.get(LIST)
-    with django_assert_max_num_queries(12) as queries:
+    with django_assert_max_num_queries(16) as queries:
         assert len(names(client.get(LIST))) == count
     counting = [sql for q in queries if "COUNT(" in (sql := q["sql"])]
     assert not any("crm_" in sql for sql in counting)
