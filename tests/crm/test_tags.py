@@ -90,7 +90,7 @@ def test_members_and_tags_of_a_dealer_are_out_of_reach(client, world, specialist
     add(mine, foreign)
     assert arrays() == {}
     assert tagging.tag([mine.pk], foreign, actor=specialist) == 0
-    page = client.get(LIST, {"tag": foreign.pk}).content.decode()
+    page = client.get(LIST, {"tags_any": foreign.pk}).content.decode()
     assert "甲的标签" not in page
 
 
@@ -108,7 +108,7 @@ def test_a_selection_gets_a_tag_and_the_list_shows_and_filters_it(
 
     assert "送礼" in page.content.decode()
     assert set(arrays()) == {each.pk for each in chosen}
-    found = client.get(LIST, {"tag": tag.pk}).context["cl"].result_list
+    found = client.get(LIST, {"tags_any": tag.pk}).context["cl"].result_list
     assert other not in found
     assert set(found) == set(chosen)
     entry = AuditEntry.objects.get(action="crm.tag.tagged")
