@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from crm import value
 from crm.models import Order
 
 
@@ -99,6 +100,7 @@ def write(
         _write_items(cursor, ordered, written)
         _write_refunds(cursor, ordered, written)
         _add_up(cursor, ordered, written)
+    value.changed(sorted({row.member for row in written.values() if row.member}))
     return written
 
 
@@ -110,7 +112,9 @@ def adopt_waiting(controller: int, pairs: Iterable[tuple[str, int]]) -> list[int
     buyers, members = zip(*found, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(_ADOPT, [list(buyers), list(members), controller])
-        return sorted({row[0] for row in cursor})
+        owners = sorted({row[0] for row in cursor})
+    value.changed(owners)
+    return owners
 
 
 def _columns(orders: Sequence[OrderData]) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.copying import Columns, next_ids
-from crm import consent, tagging, timeline
+from crm import consent, orders_loading, tagging, timeline
 from crm.exchange import known, values
 from crm.exchange.chunks import Again, Context, Outcome
 from crm.exchange.known import PHONE, Key, Known, Verdict
@@ -348,7 +348,9 @@ class MemberRows:
         if "display_name" in new or "remark" in new:
             shown = new.get("display_name", row["display_name"])
             new["name_tokens"] = tokens(shown, new.get("remark", row["remark"]))
-        return Columns.of(Member).prepared(new) if new else {}
+        # A later row of the chunk may mean the same member.
+        row |= {name: value for name, value in new.items() if name in row}
+        return Columns.of(Member).prepared(new)
 
     def _bind(self, people: list[tuple[Person, int]], now: datetime) -> None:
         """Write the ids the people are known by. Raises Again when one is another's."""
@@ -367,6 +369,10 @@ class MemberRows:
             cursor.execute(_FOREIGN, [*given, self.context.batch.controller_id])
             if cursor.fetchone()[0]:
                 raise Again
+        buyers = [
+            (key, pk) for pk, kind, _a, key in rows if kind == Identity.Kind.BUYER
+        ]
+        orders_loading.adopt_waiting(self.context.batch.controller_id, buyers)
 
     def _put_tags(self, people: list[tuple[Person, int]]) -> None:
         pairs = [

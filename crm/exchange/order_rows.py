@@ -226,12 +226,7 @@ class OrderRows(MemberRows):
         code = row.get("product") or row["product_name"][:64]
         if code in self._products:
             return self._products[code]
-        given = row.get("category")
-        category = (
-            self._categories.get(fold(given)) if given else self._default_category
-        )
-        if category is None:
-            raise BadCell("bad_category", self._header("category"))
+        category = self._category(code, row.get("category"))
         if not is_final:
             return 0
         self._products[code] = self._new_product(code, row, category)
