@@ -13,6 +13,20 @@ from crm.models import PURPOSES, SOURCES
 from staff.roles import ROLES
 
 LABELS: dict[str, Text] = {
+    "crm.export.approved": _("Export approved"),
+    "crm.export.asked": _("Export asked for"),
+    "crm.export.downloaded": _("Exported file fetched"),
+    "crm.export.expired": _("Exported file deleted"),
+    "crm.export.refused": _("Export refused"),
+    "crm.export.void": _("Request for an export void"),
+    "crm.export.withdrawn": _("Export withdrawn"),
+    "crm.export.written": _("Exported file written"),
+    "crm.import.cancelled": _("Import stopped"),
+    "crm.import.discarded": _("Upload discarded"),
+    "crm.import.done": _("Import done"),
+    "crm.import.failed": _("Import failed"),
+    "crm.import.started": _("Import started"),
+    "crm.import.uploaded": _("File uploaded for import"),
     "campaigns.campaign.cancelled": _("Campaign cancelled"),
     "campaigns.campaign.closed": _("Campaign closed"),
     "campaigns.campaign.created": _("Campaign planned"),
@@ -144,6 +158,7 @@ LABELS: dict[str, Text] = {
 WRITERS: dict[str, Text] = {
     "content.answers": _("Automatic answers"),
     "crm.consent": _("Texts of the start"),
+    "crm.exchange": _("Deletion of old files"),
     "crm.preferences": _("The member, on the preference page"),
     "crm.profiles": _("Automatic look-up of profiles"),
     "crm.purge": _("Automatic purge"),

@@ -13,6 +13,7 @@ LABELS: dict[str, Text] = {
     "celery.backend_cleanup": _("Clear old results"),
     "clear sessions": _("Clear ended sessions"),
     "contacts": _("Read the WeCom contacts"),
+    "crm.exchange": _("Delete old uploads and exported files"),
     "crm.partitions": _("Make room for coming months"),
     "crm.profiles": _("Look up profiles"),
     "crm.purge": _("Purge members who left"),

@@ -7,117 +7,394 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0005_job_owner'),
-        ('crm', '0015_value_rules'),
-        ('staff', '0003_staff_permissions'),
+        ("core", "0005_job_owner"),
+        ("crm", "0015_value_rules"),
+        ("staff", "0003_staff_permissions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Import',
+            name="Import",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('members', 'Members'), ('tags', 'Tags of members'), ('orders', 'Orders')], max_length=8, verbose_name='kind')),
-                ('file_name', models.CharField(max_length=200, verbose_name='file')),
-                ('stored_as', models.CharField(blank=True, editable=False, max_length=80)),
-                ('size', models.PositiveBigIntegerField(default=0, verbose_name='size')),
-                ('layout', models.JSONField(default=dict, editable=False)),
-                ('mapping', models.JSONField(default=dict, editable=False)),
-                ('options', models.JSONField(default=dict, editable=False)),
-                ('state', models.CharField(choices=[('uploaded', 'Columns to be assigned'), ('checking', 'Being checked'), ('checked', 'Checked'), ('running', 'Being imported'), ('done', 'Imported'), ('cancelled', 'Stopped'), ('failed', 'Failed')], default='uploaded', max_length=9, verbose_name='state')),
-                ('error', models.TextField(blank=True, verbose_name='error')),
-                ('rows_total', models.PositiveIntegerField(blank=True, null=True, verbose_name='rows')),
-                ('rows_done', models.PositiveIntegerField(default=0, verbose_name='done')),
-                ('foreseen', models.JSONField(default=dict)),
-                ('counts', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='uploaded at')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started at')),
-                ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
-                ('controller', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='staff.orgunit', verbose_name='data controller')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),
-                ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='core.job')),
-                ('org_unit', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='staff.orgunit', verbose_name='store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("members", "Members"),
+                            ("tags", "Tags of members"),
+                            ("orders", "Orders"),
+                        ],
+                        max_length=8,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("file_name", models.CharField(max_length=200, verbose_name="file")),
+                (
+                    "stored_as",
+                    models.CharField(blank=True, editable=False, max_length=80),
+                ),
+                (
+                    "size",
+                    models.PositiveBigIntegerField(default=0, verbose_name="size"),
+                ),
+                ("layout", models.JSONField(default=dict, editable=False)),
+                ("mapping", models.JSONField(default=dict, editable=False)),
+                ("options", models.JSONField(default=dict, editable=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("uploaded", "Columns to be assigned"),
+                            ("checking", "Being checked"),
+                            ("checked", "Checked"),
+                            ("running", "Being imported"),
+                            ("done", "Imported"),
+                            ("cancelled", "Stopped"),
+                            ("failed", "Failed"),
+                        ],
+                        default="uploaded",
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "rows_total",
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="rows"
+                    ),
+                ),
+                (
+                    "rows_done",
+                    models.PositiveIntegerField(default=0, verbose_name="done"),
+                ),
+                ("foreseen", models.JSONField(default=dict)),
+                ("counts", models.JSONField(default=dict)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="uploaded at"
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="started at"
+                    ),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="finished at"
+                    ),
+                ),
+                (
+                    "controller",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="staff.orgunit",
+                        verbose_name="data controller",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="by",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="core.job",
+                    ),
+                ),
+                (
+                    "org_unit",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="staff.orgunit",
+                        verbose_name="store",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'import',
-                'verbose_name_plural': 'imports',
-                'ordering': ['-id'],
-                'permissions': [('import_member', 'Can import members, tags and orders')],
-                'default_permissions': (),
+                "verbose_name": "import",
+                "verbose_name_plural": "imports",
+                "ordering": ["-id"],
+                "permissions": [
+                    ("import_member", "Can import members, tags and orders")
+                ],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20, verbose_name='kind')),
-                ('asked', models.JSONField(default=dict)),
-                ('format', models.CharField(choices=[('csv', 'CSV'), ('xlsx', 'XLSX')], default='csv', max_length=4, verbose_name='format')),
-                ('is_revealing', models.BooleanField(verbose_name='phones and real names in clear')),
-                ('reason', models.CharField(max_length=200, verbose_name='reason')),
-                ('state', models.CharField(choices=[('asked', 'Waits for approval'), ('refused', 'Refused'), ('queued', 'Queued'), ('running', 'Being written'), ('ready', 'Ready'), ('failed', 'Failed'), ('cancelled', 'Stopped'), ('expired', 'Expired')], default='queued', max_length=9, verbose_name='state')),
-                ('error', models.TextField(blank=True, verbose_name='error')),
-                ('rows', models.PositiveIntegerField(blank=True, null=True, verbose_name='rows')),
-                ('size', models.PositiveBigIntegerField(blank=True, null=True, verbose_name='size')),
-                ('stored_as', models.CharField(blank=True, editable=False, max_length=80)),
-                ('downloads', models.PositiveIntegerField(default=0, verbose_name='downloads')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='asked at')),
-                ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
-                ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires at')),
-                ('approval', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='staff.approval', verbose_name='approval')),
-                ('controller', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='staff.orgunit', verbose_name='data controller')),
-                ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='core.job')),
-                ('org_unit', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='staff.orgunit', verbose_name='store')),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20, verbose_name="kind")),
+                ("asked", models.JSONField(default=dict)),
+                (
+                    "format",
+                    models.CharField(
+                        choices=[("csv", "CSV"), ("xlsx", "XLSX")],
+                        default="csv",
+                        max_length=4,
+                        verbose_name="format",
+                    ),
+                ),
+                (
+                    "is_revealing",
+                    models.BooleanField(verbose_name="phones and real names in clear"),
+                ),
+                ("reason", models.CharField(max_length=200, verbose_name="reason")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("asked", "Waits for approval"),
+                            ("refused", "Refused"),
+                            ("queued", "Queued"),
+                            ("running", "Being written"),
+                            ("ready", "Ready"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Stopped"),
+                            ("expired", "Expired"),
+                        ],
+                        default="queued",
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
+                ("error", models.TextField(blank=True, verbose_name="error")),
+                (
+                    "rows",
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="rows"
+                    ),
+                ),
+                (
+                    "size",
+                    models.PositiveBigIntegerField(
+                        blank=True, null=True, verbose_name="size"
+                    ),
+                ),
+                (
+                    "stored_as",
+                    models.CharField(blank=True, editable=False, max_length=80),
+                ),
+                (
+                    "downloads",
+                    models.PositiveIntegerField(default=0, verbose_name="downloads"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="asked at"
+                    ),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="finished at"
+                    ),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(
+                        blank=True, null=True, verbose_name="expires at"
+                    ),
+                ),
+                (
+                    "approval",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="staff.approval",
+                        verbose_name="approval",
+                    ),
+                ),
+                (
+                    "controller",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="staff.orgunit",
+                        verbose_name="data controller",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="core.job",
+                    ),
+                ),
+                (
+                    "org_unit",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="staff.orgunit",
+                        verbose_name="store",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'export',
-                'verbose_name_plural': 'exports',
-                'ordering': ['-id'],
-                'permissions': [('export_member', 'Can export members, tags and orders'), ('approve_export', 'Can approve exports and see those of others')],
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('state', 'ready')), fields=['expires_at'], name='crm_export_expires')],
+                "verbose_name": "export",
+                "verbose_name_plural": "exports",
+                "ordering": ["-id"],
+                "permissions": [
+                    ("export_member", "Can export members, tags and orders"),
+                    ("approve_export", "Can approve exports and see those of others"),
+                ],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "ready")),
+                        fields=["expires_at"],
+                        name="crm_export_expires",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ImportProblem',
+            name="ImportProblem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_check', models.BooleanField(default=False)),
-                ('is_refusal', models.BooleanField(default=True)),
-                ('line', models.PositiveIntegerField(verbose_name='line')),
-                ('column', models.CharField(blank=True, max_length=80, verbose_name='column')),
-                ('code', models.CharField(max_length=40, verbose_name='reason')),
-                ('params', models.JSONField(default=dict)),
-                ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='problems', to='crm.import')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("is_check", models.BooleanField(default=False)),
+                ("is_refusal", models.BooleanField(default=True)),
+                ("line", models.PositiveIntegerField(verbose_name="line")),
+                (
+                    "column",
+                    models.CharField(blank=True, max_length=80, verbose_name="column"),
+                ),
+                ("code", models.CharField(max_length=40, verbose_name="reason")),
+                ("params", models.JSONField(default=dict)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="problems",
+                        to="crm.import",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'refused row',
-                'verbose_name_plural': 'refused rows',
-                'ordering': ['line', 'id'],
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['batch', 'is_check', 'line'], name='crm_importproblem_line')],
+                "verbose_name": "refused row",
+                "verbose_name_plural": "refused rows",
+                "ordering": ["line", "id"],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        fields=["batch", "is_check", "line"],
+                        name="crm_importproblem_line",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='MappingMemory',
+            name="MappingMemory",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('members', 'Members'), ('tags', 'Tags of members'), ('orders', 'Orders')], max_length=8)),
-                ('headers_digest', models.CharField(max_length=64)),
-                ('mapping', models.JSONField(default=dict)),
-                ('options', models.JSONField(default=dict)),
-                ('used_at', models.DateTimeField(auto_now=True)),
-                ('staff', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("members", "Members"),
+                            ("tags", "Tags of members"),
+                            ("orders", "Orders"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("headers_digest", models.CharField(max_length=64)),
+                ("mapping", models.JSONField(default=dict)),
+                ("options", models.JSONField(default=dict)),
+                ("used_at", models.DateTimeField(auto_now=True)),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'remembered columns',
-                'verbose_name_plural': 'remembered columns',
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('staff', 'kind', 'headers_digest'), name='crm_mapping_once')],
+                "verbose_name": "remembered columns",
+                "verbose_name_plural": "remembered columns",
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("staff", "kind", "headers_digest"),
+                        name="crm_mapping_once",
+                    )
+                ],
             },
         ),
     ]
