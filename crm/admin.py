@@ -175,4 +175,4 @@ class MemberAdmin(SavedViews, ScopedAdmin):
         return pages.show(request, pages.visible_member(request, object_id))
 
 
-from crm import scoring_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module
+from crm import order_admin, scoring_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module

@@ -13,6 +13,7 @@ from campaigns import api as campaigns
 from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
+from crm import order_api as orders
 from reports import api as reports
 from service import api as service
 from wechat import rest as wechat
@@ -23,6 +24,10 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("members", crm.Members, "members"),
     ("members/<int:id>", crm.OneMember, "member"),
     ("members/<int:id>/events", crm.MemberEvents, "member-events"),
+    ("products", orders.Products, "products"),
+    ("orders", orders.Orders, "orders"),
+    ("orders/<int:id>", orders.OneOrder, "order"),
+    ("orders/<int:id>/refunds", orders.Refunds, "refunds"),
     ("accounts", wechat.Accounts, "accounts"),
     ("inbox", wechat.Inbox, "inbox"),
     ("outbox", wechat.Outbox, "outbox"),

@@ -24,6 +24,8 @@ ICONS = {
     "crm.tag": "sell",
     "crm.taggroup": "category",
     "crm.category": "shopping_bag",
+    "crm.order": "receipt_long",
+    "crm.product": "inventory_2",
     "crm.identity": "badge",
     "crm.relation": "handshake",
     "crm.event": "timeline",

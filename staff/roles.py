@@ -42,7 +42,8 @@ def _edit(*models: str) -> frozenset[str]:
 
 
 _MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
-_MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag", "crm.order")
+_MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag")
+_MEMBERS |= _view("crm.order", "crm.orderitem", "crm.refund", "crm.product")
 _TAGS = _edit("crm.tag", "crm.taggroup")
 _CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
@@ -93,6 +94,8 @@ _FIGURES = frozenset({"campaigns.view_recap", "reports.view_figures"})
 _RECAPPING = _FIGURES | {"campaigns.change_recap"}
 _WEIGHTS = _view("reports.metricweight")
 _SEEING_VALUES = _view("crm.scoreweight", "crm.category")
+# What the token of a shop needs, and what its people keep.
+_SELLING = _edit("crm.product") | {"crm.add_order"}
 _WEIGHING = _edit("crm.scoreweight", "crm.category")
 
 _IMPORTING = frozenset({"crm.import_member"})
@@ -122,6 +125,7 @@ _OPS_MANAGER = (
     | _APPROVING
     | _WEIGHTS
     | _WEIGHING
+    | _SELLING
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -196,6 +200,7 @@ ROLES: tuple[Role, ...] = (
         | _RECAPPING
         | _WEIGHTS
         | _WEIGHING
+        | _SELLING
         | {"wechat.check_connection", "wechat.replay_inboundevent"}
         | {"wechat.reveal_inboundevent"},
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -54,6 +56,52 @@ class DecimalDigitsField(serializers.IntegerField):
         if not re.fullmatch(r"[0-9]{1,9}", str(data)):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A number of the body: no text, no fraction, no boolean read as one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictBooleanField(serializers.BooleanField):
+    """true or false, and no word that means it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
+
+
+class YuanField(StrictCharField):
+    """An amount as text, "128.00": numbers of JSON lose cents on their way."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(r"^[0-9]{1,9}(\.[0-9]{1,2})?\Z", **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return Decimal(super().run_validation(data))
+
+
+_DAYS = (
+    r"([0-9]{2}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    r"|[0-9]{2}-(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    r"|[0-9]{2}-02-(0[1-9]|1[0-9]|2[0-8])|([02468][048]|[13579][26])-02-29)"
+)
+_CLOCK = r"([01][0-9]|2[0-3])(:[0-5][0-9]){2}(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
+
+
+class MomentField(StrictCharField):
+    """A moment of this century with its zone: "2026-11-11T00:03:00+08:00"."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(rf"^20{_DAYS}T{_CLOCK}\Z", **kwargs)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return datetime.fromisoformat(super().run_validation(data))
 
 
 class NoQuery(StrictSerializer):

@@ -16,7 +16,7 @@ from campaigns import snapshots
 from campaigns.models import Campaign, Phase, Touch
 from content import items
 from content.models import Item
-from crm.models import Event, Identity, Member
+from crm.models import Event, Identity, Member, Order
 from service.models import Conversation, Message, Queue
 from staff import tokens
 from staff.models import OrgUnit, Staff
@@ -54,6 +54,14 @@ class Side:
             value=f"u{number}",
         )
         return member
+
+    def order(self, member: Member | None = None, **fields: Any) -> Order:
+        given = {"shop": "mini", "code": f"T{next(_numbers)}", "amount": 128}
+        return Order.objects.create(
+            controller=self.unit,
+            member=member,
+            **given | {"placed_at": NOON, "paid_at": NOON} | fields,
+        )
 
     def item(self, **fields: Any) -> Item:
         writer, _made = Staff.objects.get_or_create(

@@ -11,6 +11,8 @@ from tests.api.conftest import client_of, make_side
 
 ROOT = "/api/v1/"
 READ_MEMBERS = ("members", "members/{member}", "members/{member}/events")
+READ_ORDERS = ("products", "orders", "orders/{order}")
+SELL = ("orders/{order}/refunds",)
 READ_TALK = (
     "conversations",
     "conversations/{conversation}",
@@ -29,19 +31,20 @@ READ_CAMPAIGNS = (
 BRAKE = tuple(f"touches/{{touch}}/{verb}" for verb in ("pause", "resume", "stop"))
 EVERYTHING = {
     *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER, *RECAP),
-    *(*READ_CAMPAIGNS, *BRAKE),
+    *(*READ_CAMPAIGNS, *BRAKE, *READ_ORDERS, *SELL),
     "accounts",
 }
 ALLOWED = {
     "administrator": EVERYTHING,
-    "privacy_officer": {*READ_MEMBERS, *READ_CAMPAIGNS, "accounts"},
+    "privacy_officer": {*READ_MEMBERS, *READ_ORDERS, *READ_CAMPAIGNS, "accounts"},
     "ops_specialist": {
-        *(*READ_MEMBERS, *READ_CONTENT, *READ_CAMPAIGNS, *BRAKE, *RECAP),
+        *(*READ_MEMBERS, *READ_ORDERS, *READ_CONTENT, *READ_CAMPAIGNS, *BRAKE, *RECAP),
         "accounts",
     },
     "community_manager": {
         *RECAP,
         *READ_MEMBERS,
+        *READ_ORDERS,
         *READ_CONTENT,
         *READ_TALK,
         *ANSWER,
@@ -49,19 +52,41 @@ ALLOWED = {
         *BRAKE,
         "accounts",
     },
-    "agent": {*READ_MEMBERS, *READ_TALK, *ANSWER},
+    "agent": {*READ_MEMBERS, *READ_ORDERS, *READ_TALK, *ANSWER},
     "supervisor": {
-        *(*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER, *READ_CAMPAIGNS),
+        *(
+            *READ_MEMBERS,
+            *READ_ORDERS,
+            *READ_CONTENT,
+            *READ_TALK,
+            *ANSWER,
+            *READ_CAMPAIGNS,
+        ),
         *RECAP,
     },
     "ops_manager": EVERYTHING - {*ANSWER},
     "store_manager": {
-        *(*READ_MEMBERS, *READ_CONTENT, *READ_TALK, *ANSWER, *READ_CAMPAIGNS),
+        *(
+            *READ_MEMBERS,
+            *READ_ORDERS,
+            *READ_CONTENT,
+            *READ_TALK,
+            *ANSWER,
+            *READ_CAMPAIGNS,
+        ),
         *RECAP,
     },
     "dealer": EVERYTHING,
-    "analyst": {*RECAP, *READ_MEMBERS, *READ_CONTENT, *READ_CAMPAIGNS, "accounts"},
+    "analyst": {
+        *RECAP,
+        *READ_MEMBERS,
+        *READ_ORDERS,
+        *READ_CONTENT,
+        *READ_CAMPAIGNS,
+        "accounts",
+    },
 }
+REFUND = {"code": "R1", "amount": "1.00", "at": "2026-11-11T10:00:00+08:00"}
 NOBODY = 999_999_999
 
 
@@ -72,9 +97,10 @@ def store(brand):
 
 
 def call(client, address, **ids):
-    verb = client.post if address in (*ANSWER, *BRAKE) else client.get
+    verb = client.post if address in (*ANSWER, *BRAKE, *SELL) else client.get
     extra = {"headers": {"Idempotency-Key": "k"}} if address.endswith("reply") else {}
-    body = {"text": "您好"} if address.endswith("reply") else None
+    bodies = {"reply": {"text": "您好"}, "refunds": REFUND}
+    body = bodies.get(address.rpartition("/")[2])
     return verb(ROOT + address.format(**ids), body, format="json", **extra)
 
 
@@ -105,6 +131,7 @@ def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
             item=brand.item().pk,
             campaign=touch.campaign_id,
             touch=touch.pk,
+            order=brand.order().pk,
         )
         (refused if answer.status_code == 403 else allowed).add(address)
         assert answer.status_code in {200, 201, 403, 409}, address
@@ -132,6 +159,8 @@ def test_a_store_does_not_reach_the_members_of_the_brand_or_of_another_store(
     own = brand.member(org_unit=store)
     for member in (brand.member(), brand.member(org_unit=other)):
         conversation = brand.conversation(member)
+        order = brand.order(member, org_unit=member.org_unit)
+        assert call(client, "orders/{order}", order=order.pk).status_code == 404
         assert call(client, "members/{member}", member=member.pk).status_code == 404
         for address in (*READ_TALK[1:], *ANSWER):
             answer = call(client, address, conversation=conversation.pk)
@@ -158,12 +187,14 @@ def refuse_rows_of(client, role, theirs, writer):
     theirs.outbound(writer)
     conversation = theirs.conversation(member)
     touch = theirs.touch()
+    order = theirs.order(member)
     ids = {
         "member": member.pk,
         "conversation": conversation.pk,
         "item": theirs.item().pk,
         "campaign": touch.campaign_id,
         "touch": touch.pk,
+        "order": order.pk,
     }
     nobody = dict.fromkeys(ids, NOBODY)
 
