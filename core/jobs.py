@@ -235,6 +235,24 @@ class Progress:
         if time.monotonic() - self._written_at >= WRITE_EVERY_SECONDS:
             self._write()
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What `keep` wrote last, also by a worker that died since; {} at first."""
+        found: dict[str, Any] = self.params.get("kept", {})
+        return found
+
+    def keep(self, **state: Any) -> None:
+        """Write how far it is, in the transaction of the work itself. Raises LostJob."""
+        params = {**self.params, "kept": state}
+        if not self._mine.update(params=params):
+            raise LostJob
+        self.params = params
+
+    def forget(self, name: str) -> None:
+        """Drop a parameter that must not outlive the work; `kept` stays."""
+        self.params = {key: self.params[key] for key in self.params if key != name}
+        self._mine.update(params=self.params)
+
     def error(self, text: str) -> None:
         """Tell of one thing that went wrong; the job goes on."""
         self._errors.append(text)

@@ -8,16 +8,15 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import moment, status
-from crm import members, pages, tag_pages
+from crm import bulk_pages, members, pages, tag_pages
 from crm.filters import MEMBER_FILTERS
 from crm.member_list import MemberChanges, remembered
 from crm.member_urls import member_paths
@@ -28,7 +27,7 @@ from staff.saved_view_pages import SavedViews
 
 
 @admin.register(Member)
-class MemberAdmin(SavedViews, ScopedAdmin):
+class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
     list_display = (
         "name",
         "stage_shown",
@@ -53,7 +52,6 @@ class MemberAdmin(SavedViews, ScopedAdmin):
         "Name, remark, pinyin initials, phone or its last four, id, order number"
     )
     command_search = True
-    actions = ("tag_selected",)
 
     # permissions: members come from the platforms, and leave by the purge
 
@@ -65,9 +63,6 @@ class MemberAdmin(SavedViews, ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def has_tag_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(tag_pages.TAG)
 
     # rows
 
@@ -150,19 +145,12 @@ class MemberAdmin(SavedViews, ScopedAdmin):
             '<span class="pd-num">{}</span>', moment(member.last_seen_at)
         )
 
-    # actions
-
-    @action(description=_("Add a tag to the selected members"), permissions=["tag"])
-    def tag_selected(
-        self, request: HttpRequest, queryset: QuerySet[Member]
-    ) -> HttpResponse | None:
-        return tag_pages.tag_selected(request, queryset)
-
     # the member page
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        return [*member_paths(wrap), *super().get_urls()]
+        bulk = path("bulk/<slug:name>/", wrap(bulk_pages.show), name="crm_member_bulk")
+        return [bulk, *member_paths(wrap), *super().get_urls()]
 
     def change_view(
         self,

@@ -14,6 +14,7 @@ class CrmConfig(AppConfig):
 
         # Handlers register themselves.
         from crm import (  # noqa: F401
+            bulk,
             complaints,
             consent,
             consent_texts,
@@ -40,6 +41,7 @@ class CrmConfig(AppConfig):
         history.register()
         member_panels.register()
         starting.register()
+        bulk.register()
         declare(
             Declaration(
                 "purge_after_days",

@@ -110,3 +110,8 @@ class MeanwhileChanged(AppError):
 class MemberGone(AppError):
     code = "member_gone"
     message = _("The record was merged or erased; nothing more can be written to it.")
+
+
+class BulkTargetGone(AppError):
+    code = "target_gone"
+    message = _("What was chosen is gone, archived, or no longer yours to see.")

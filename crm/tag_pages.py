@@ -7,17 +7,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from core.errors import AppError
-from core.pages import console_page
 from crm import tagging
 from crm.models import Member, MemberTag, Tag, TagGroup
 from staff.models import Staff
@@ -86,45 +83,6 @@ def change(request: HttpRequest, member: Member) -> HttpResponse:
     else:
         messages.info(request, _("Nothing was changed."))
     return _back(member)
-
-
-def tag_selected(request: HttpRequest, rows: QuerySet[Member]) -> HttpResponse | None:
-    """Ask which tag, then put it on the selected members of `rows`; None: done."""
-    staff = _staff(request)
-    if not staff.has_perm(TAG):
-        raise PermissionDenied
-    wanted = request.POST.getlist("_selected_action")
-    selected = list(rows.filter(pk__in=wanted).values_list("pk", flat=True))
-    error, tag = "", _tag(staff, request.POST.get("tag", ""))
-    if tag is not None:
-        try:
-            count = tagging.tag(selected, tag, actor=staff)
-        except AppError as refusal:
-            error = str(refusal.message)
-        else:
-            messages.success(request, _tagged_words(tag, count))
-            return None
-    elif "tag" in request.POST:
-        error = _("Choose a tag.")
-    return console_page(
-        request,
-        "crm/tag_members.html",
-        title=_("Add a tag"),
-        context={
-            "selected": selected,
-            "tag_choices": choices(staff),
-            "chosen_tag": tag.pk if tag else None,
-            "error": error,
-        },
-        status=409 if error else 200,
-    )
-
-
-def _tagged_words(tag: Tag, count: int) -> str:
-    words = ngettext(
-        "%(count)d member got “%(tag)s”.", "%(count)d members got “%(tag)s”.", count
-    )
-    return words % {"count": count, "tag": tag}
 
 
 def _tag(staff: Staff, text: str) -> Tag | None:

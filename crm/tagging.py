@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 
 from core import audit
 from core.registry import Text
-from crm import registry
+from crm import registry, timeline
 from crm.errors import TagArchived, TagInUse
 from crm.models import Member, MemberTag, Tag, TagGroup
 from crm.models.tags import Source
@@ -158,9 +158,22 @@ def tag_pairs(
 
 @transaction.atomic
 def untag(members: Sequence[int], taken: Tag, *, actor: Staff) -> int:
-    """Take a tag off the members with these ids; how many carried it."""
+    """Take a tag off the members with these ids; how many carried it.
+
+    What people take off stays in the history; of what rules do only the present counts.
+    """
     rows = MemberTag.objects.filter(tag=taken, member__in=list(members))
+    carriers = list(rows.select_for_update().values_list("member", flat=True))
     removed = rows.delete()[0]
+    if removed and not actor.is_system:
+        now = timezone.now()
+        timeline.write_many(
+            carriers,
+            kind="tag.removed",
+            at=now,
+            key=f"untagged:{taken.pk}:{now.timestamp()}",
+            data={"tag": taken.name, "by": str(actor)},
+        )
     if removed:
         _keep_trail("untagged", members, taken, removed, actor=actor)
         registry.tell_untagged(members, taken, actor=actor)

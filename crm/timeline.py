@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 
 from core.copying import copy
@@ -117,6 +117,28 @@ def write_fresh(
             for member, kind, at, key, data in lines
         ),
     )
+
+
+_WRITE_MANY = """
+INSERT INTO crm_event (member_id, kind, at, key, data)
+SELECT member, %s, %s, %s || member, %s::jsonb FROM unnest(%s::bigint[]) AS member
+ON CONFLICT (key, at) DO NOTHING
+"""
+
+
+def write_many(
+    members: Sequence[int], *, kind: str, at: datetime, key: str, data: dict[str, Any]
+) -> None:
+    """Add the same line to many histories in one statement.
+
+    `key` names the source; each line's is "<key>:<member>", so that writing the same
+    again with the same `at` changes nothing.
+    """
+    if members:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _WRITE_MANY, [kind, at, f"{key}:", json.dumps(data), list(members)]
+            )
 
 
 # -- reading

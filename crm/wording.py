@@ -119,7 +119,7 @@ def _consent(data: dict[str, Any]) -> Text:
 def _edited(data: dict[str, Any]) -> Text:
     """Which fields and who; the values stand on the page."""
     fields = [
-        str(Member._meta.get_field(name).verbose_name)
+        str(getattr(Member._meta.get_field(name), "verbose_name", name))
         for name in data.get("fields", [])
     ]
     return " · ".join(filter(None, [", ".join(fields), str(data.get("by", ""))]))
