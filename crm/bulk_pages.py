@@ -76,25 +76,25 @@ class BulkActions:
     def has_list_permission(self, request: HttpRequest) -> bool:
         return _may(request, bulk.AddToList)
 
-    @action(description=gettext_lazy("Add a tag"), permissions=["tag"])
+    @action(description=gettext_lazy("Add a tag"), permissions=["tag"])  # type: ignore[untyped-decorator]
     def tag_selected(
         self, request: HttpRequest, queryset: QuerySet[Member]
     ) -> HttpResponse:
         return _lead_to("tag", request)
 
-    @action(description=gettext_lazy("Remove a tag"), permissions=["tag"])
+    @action(description=gettext_lazy("Remove a tag"), permissions=["tag"])  # type: ignore[untyped-decorator]
     def untag_selected(
         self, request: HttpRequest, queryset: QuerySet[Member]
     ) -> HttpResponse:
         return _lead_to("untag", request)
 
-    @action(description=gettext_lazy("Assign an owner"), permissions=["assign"])
+    @action(description=gettext_lazy("Assign an owner"), permissions=["assign"])  # type: ignore[untyped-decorator]
     def assign_selected(
         self, request: HttpRequest, queryset: QuerySet[Member]
     ) -> HttpResponse:
         return _lead_to("assign", request)
 
-    @action(description=gettext_lazy("Add to a list"), permissions=["list"])
+    @action(description=gettext_lazy("Add to a list"), permissions=["list"])  # type: ignore[untyped-decorator]
     def list_selected(
         self, request: HttpRequest, queryset: QuerySet[Member]
     ) -> HttpResponse:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.registry import Text
 from crm.models import Member
@@ -40,7 +41,12 @@ PARTS = (
     Part(
         "store", _("store"), lambda member: member.org_unit_id is not None, "org_unit"
     ),
-    Part("owner", _("owner"), lambda member: member.owner_id is not None, "owner"),
+    Part(
+        "owner",
+        pgettext_lazy("a member", "owner"),
+        lambda member: member.owner_id is not None,
+        "owner",
+    ),
     Part(
         "channel", _("a channel that reaches them"), lambda member: member.is_reachable
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -46,9 +45,8 @@ def edit(request: HttpRequest, member: Member) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:crm_member_change", args=[member.pk]))
 
 
-@transaction.atomic
 def _save(form: MemberForm, staff: Staff) -> bool:
-    """Both writes or, after a refusal of the first, none."""
+    """The phone comes last and by itself: it may show that two members are one."""
     changed = bool(
         editing.change(form.member, form.values, seen=form.seen, actor=staff)
     )

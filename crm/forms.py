@@ -8,7 +8,10 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
+from core.errors import AppError
+from crm import phones
 from crm.editing import ASSIGN, ASSIGNED_FIELDS, EDIT, PROFILE_FIELDS, as_text
 from crm.models import Member
 from crm.naming import printable
@@ -37,10 +40,10 @@ class MemberForm(forms.Form):
     )
     city = forms.CharField(label=_("City"), required=False, max_length=40)
     owner = forms.ModelChoiceField(
-        label=_("Owner"),
+        label=pgettext_lazy("a member", "Owner"),
         required=False,
         queryset=Staff.objects.none(),
-        empty_label=_("nobody"),
+        empty_label=pgettext_lazy("a member", "nobody"),
         error_messages={"invalid_choice": _("Choose a colleague of the list.")},
     )
     org_unit = forms.ModelChoiceField(
@@ -97,13 +100,11 @@ class MemberForm(forms.Form):
         return printable(self.cleaned_data["city"])
 
     def clean_phone(self) -> str:
-        """Digits with an optional +, or ""."""
         text: str = self.cleaned_data["phone"]
-        kept = "".join(char for char in text if char not in " -()（）　")
-        digits = kept.removeprefix("+")
-        if kept and not (digits.isascii() and digits.isdigit() and len(digits) >= 7):
-            raise forms.ValidationError(_("A phone number such as 138 1234 5678."))
-        return kept
+        try:
+            return phones.normalise(text) if text.strip() else ""
+        except AppError as refusal:
+            raise forms.ValidationError(str(refusal.message)) from refusal
 
     @property
     def values(self) -> dict[str, Any]:

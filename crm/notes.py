@@ -9,7 +9,7 @@ from core import audit
 from crm.errors import MeanwhileChanged, NoteNotYours, NoteTextMissing
 from crm.models import Member, Note
 from crm.naming import printable
-from crm.registry import on_merge, on_purge
+from crm.registry import on_purge
 from staff.models import Staff
 
 MAX_CHARS = 500
@@ -67,11 +67,6 @@ def _clean(text: str) -> str:
 def _keep_trail(verb: str, note: Note, *, actor: Staff) -> None:
     # The words themselves are personal: the trail says only that they were written.
     audit.record(f"crm.note.{verb}", note.member, actor=actor, after={"note": note.pk})
-
-
-@on_merge
-def _follow_merge(primary: Member, duplicate: Member, actor: Staff) -> None:
-    Note.objects.filter(member=duplicate).update(member=primary)
 
 
 @on_purge

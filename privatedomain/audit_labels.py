@@ -84,6 +84,7 @@ LABELS: dict[str, Text] = {
     "crm.preference.links_revoked": _("Links to the preference page made void"),
     "crm.consent.granted": _("Consent given"),
     "crm.consent.withdrawn": _("Consent withdrawn"),
+    "crm.member.assigned": _("Members assigned"),
     "crm.member.edited": _("Profile changed"),
     "crm.member.phone_changed": _("Phone changed"),
     "crm.note.added": _("Note added"),

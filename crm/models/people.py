@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.encryption import EncryptedTextField
 from staff.models import OrgUnit, Staff
@@ -102,7 +103,7 @@ class Member(models.Model):
         null=True,
         blank=True,
         related_name="owned_members",
-        verbose_name=_("owner"),
+        verbose_name=pgettext_lazy("a member", "owner"),
         db_index=False,
     )
     gender = models.CharField(

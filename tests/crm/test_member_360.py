@@ -335,7 +335,7 @@ def test_the_header_says_what_is_left_of_each_quota(client, supervisor, member, 
         ({"is_reachable": False}, "无法触达"),
         ({"frozen_until": timezone.now() + timedelta(days=3)}, "投诉冻结至"),
         ({"opted_out_at": timezone.now()}, "已退订"),
-        ({"no_personalisation": True}, "不做个性化"),
+        ({"no_personalisation": True}, "拒绝个性化"),
     ],
 )
 def test_the_badge_says_whether_they_may_be_written_to(

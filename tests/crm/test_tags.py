@@ -94,27 +94,6 @@ def test_members_and_tags_of_a_dealer_are_out_of_reach(client, world, specialist
     assert "甲的标签" not in page
 
 
-def test_a_selection_gets_a_tag_and_the_list_shows_and_filters_it(
-    client, world, specialist
-):
-    tag = make_tag()
-    chosen = [make_member(world.brand, f"成员{n}") for n in range(3)]
-    other, theirs = make_member(world.brand, "旁人"), make_member(world.dealer, "甲的")
-    selected = [each.pk for each in [*chosen, theirs]]
-    ask = {"action": "tag_selected", "_selected_action": selected}
-
-    assert "3 位会员" in client.post(LIST, ask).content.decode()
-    page = client.post(LIST, ask | {"tag": tag.pk}, follow=True)
-
-    assert "送礼" in page.content.decode()
-    assert set(arrays()) == {each.pk for each in chosen}
-    found = client.get(LIST, {"tags_any": tag.pk}).context["cl"].result_list
-    assert other not in found
-    assert set(found) == set(chosen)
-    entry = AuditEntry.objects.get(action="crm.tag.tagged")
-    assert entry.after == {"members": 3}
-
-
 def test_tags_cost_the_list_no_query_per_member(client, world, specialist):
     tag = make_tag()
 
