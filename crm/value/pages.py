@@ -203,7 +203,11 @@ def _staff(request: HttpRequest) -> Staff:
 
 def register() -> None:
     """Called once, by crm.value.setup."""
-    add_panel(Panel("value", gettext_lazy("Value and stage"), VIEW, panel, order=5))
+    add_panel(
+        Panel(
+            "value", gettext_lazy("Value and stage"), VIEW, panel, order=5, side="left"
+        )
+    )
     site_urls.extend(
         (
             ("value/", index, "crm_value"),
