@@ -13,6 +13,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from core.admin_filters import MAX_CHOICES
@@ -24,6 +26,8 @@ from wechat.models import Account
 
 # (label of a group or "", its choices as (value, label))
 Groups = list[tuple[str, list[tuple[str, Text]]]]
+_SPACE = "\u3000"
+_CHECKED, _SELECTED = mark_safe(" checked"), mark_safe(" selected")
 SEEN_DAYS, SILENT_DAYS = (1, 7, 30, 90), (30, 90, 180, 365)
 
 
@@ -67,11 +71,31 @@ class Asked(admin.ListFilter):
             "name": self.parameter_name,
             "many": self.many,
             "chosen": len(self.chosen),
+            # Composed here: a template's loop takes four times as long for each.
             "groups": [
-                (label, [(value, text, value in self.chosen) for value, text in rows])
-                for label, rows in self.groups(staff)
+                (label, self._drawn(rows)) for label, rows in self.groups(staff)
             ],
         }
+
+    def _drawn(self, rows: list[tuple[str, Text]]) -> SafeString:
+        name = self.parameter_name
+        if self.many:
+            return format_html_join(
+                "",
+                '<label><input type="checkbox" name="{}" value="{}"{}> {}</label>',
+                (
+                    (name, value, _CHECKED if value in self.chosen else "", text)
+                    for value, text in rows
+                ),
+            )
+        return format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            (
+                (value, _SELECTED if value in self.chosen else "", text)
+                for value, text in rows
+            ),
+        )
 
 
 class _Values(Asked):
@@ -109,12 +133,11 @@ class _Tags(Asked):
         # The three filters of tags share one reading.
         found: Groups | None = getattr(self.request, "_tag_groups", None)
         if found is None:
-            tags = Tag.objects.visible_to(staff).in_use().select_related("group")
+            tags = Tag.objects.visible_to(staff).in_use().order_by("group_id", "id")
+            rows = tags.values_list("group__name", "group_id", "pk", "name")
             found = [
-                (str(group), [(str(tag.pk), str(tag)) for tag in rows])
-                for group, rows in groupby(
-                    tags.order_by("group_id", "id"), lambda tag: tag.group
-                )
+                (group, [(str(key), name) for _n, _g, key, name in those])
+                for (group, _key), those in groupby(rows, lambda row: row[:2])
             ]
             self.request._tag_groups = found  # type: ignore[attr-defined]
         return found
@@ -140,14 +163,15 @@ class StoreFilter(Asked):
     parameter_name = "store"
 
     def groups(self, staff: Staff) -> Groups:
-        units = OrgUnit.objects.visible_to(staff).order_by("path")[:MAX_CHOICES]
+        units = OrgUnit.objects.visible_to(staff).order_by("path")
+        found = list(units.values_list("pk", "path", "name")[:MAX_CHOICES])
+        top = min((path.count("/") for _key, path, _name in found), default=0)
         rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("No store"))]
-        top = None
-        for unit in units:
-            depth = unit.path.count("/")
-            top = depth if top is None else min(top, depth)
-            # Indented as the tree is.
-            rows.append((str(unit.pk), f"{chr(0x3000) * (depth - top)}{unit}"))
+        # Indented as the tree is.
+        rows += [
+            (str(key), f"{_SPACE * (path.count('/') - top)}{name}")
+            for key, path, name in found
+        ]
         return [("", rows)]
 
 
@@ -156,10 +180,11 @@ class OwnerFilter(Asked):
     parameter_name = "owner"
 
     def groups(self, staff: Staff) -> Groups:
-        people = Staff.objects.visible_to(staff).working()[:MAX_CHOICES]
+        people = Staff.objects.visible_to(staff).working().exclude(pk=staff.pk)
+        found = people.values_list("pk", "display_name", "username")[:MAX_CHOICES]
         rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("Nobody"))]
         rows += [(str(staff.pk), _("I"))]
-        rows += [(str(one.pk), str(one)) for one in people if one.pk != staff.pk]
+        rows += [(str(key), name or login) for key, name, login in found]
         return [("", rows)]
 
 
@@ -230,8 +255,8 @@ class SegmentFilter(Asked):
     parameter_name = "segment"
 
     def groups(self, staff: Staff) -> Groups:
-        rows = Segment.objects.visible_to(staff).in_use()[:MAX_CHOICES]
-        return [("", [(str(segment.pk), str(segment)) for segment in rows])]
+        rows = Segment.objects.visible_to(staff).in_use().values_list("pk", "name")
+        return [("", [(str(key), name) for key, name in rows[:MAX_CHOICES]])]
 
 
 MEMBER_FILTERS = (

@@ -9,8 +9,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -20,19 +18,6 @@ from crm.models import Member, MemberTag, Tag, TagGroup
 from staff.models import Staff
 
 TAG = "crm.tag_member"
-SHOWN_TAGS = 3
-
-
-def chips(member: Member) -> SafeString | str:
-    """The first tags of a member whose `member_tags` are prefetched, and how many more."""
-    rows = list(member.member_tags.all())
-    if not rows:
-        return "–"
-    shown = format_html_join(
-        "", '<span class="pd-chip">{}</span>', ((row.tag,) for row in rows[:SHOWN_TAGS])
-    )
-    more = len(rows) - SHOWN_TAGS
-    return format_html("{}{}", shown, f"+{more}") if more > 0 else shown
 
 
 def choices(staff: Staff) -> list[tuple[TagGroup, list[Tag]]]:

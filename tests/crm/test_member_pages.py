@@ -118,7 +118,7 @@ def test_the_list_needs_the_same_queries_for_one_and_many(
     for number in range(count):
         deliver(world.service, "mp.event.subscribe", f"o{number}")
     client.get(LIST)
-    with django_assert_max_num_queries(16) as queries:
+    with django_assert_max_num_queries(20) as queries:
         assert len(names(client.get(LIST))) == count
     counting = [sql for q in queries if "COUNT(" in (sql := q["sql"])]
     assert not any("crm_" in sql for sql in counting)
