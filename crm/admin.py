@@ -92,4 +92,4 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
         return pages.show(request, pages.visible_member(request, object_id))
 
 
-from crm import order_admin, scoring_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module
+from crm import order_admin, scoring_admin, segment_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module

@@ -26,6 +26,7 @@ class CrmConfig(AppConfig):
             partitions,
             passes,
             preference_links,
+            segment_panel,
             tagging,
             taxonomy,
             vetoes,
@@ -42,6 +43,7 @@ class CrmConfig(AppConfig):
         member_panels.register()
         starting.register()
         bulk.register()
+        segment_panel.register()
         declare(
             Declaration(
                 "purge_after_days",

@@ -64,9 +64,9 @@ TagUses = Callable[["Tag"], Sequence[Text]]
 # (ids of members, tag, who did it), in the transaction of the change.
 TagHandler = Callable[[Sequence[int], "Tag", "Staff"], None]
 
-# What of an app above uses a segment: (words, address) each, and how many for a page of
-# the list ({segment id: uses} of the ids given).
-SegmentUses = Callable[["Segment"], Sequence[tuple[Text, str]]]
+# What of an app above uses a segment, for who asks: (words, address) each; and how many
+# for a page of the list ({segment id: uses} of the ids given).
+SegmentUses = Callable[["Segment", "Staff"], Sequence[tuple[Text, str]]]
 SegmentUseCounts = Callable[[Sequence[int]], dict[int, int]]
 
 panels: list[Panel] = []

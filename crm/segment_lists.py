@@ -83,7 +83,7 @@ def add_ids(held: Segment, members: Sequence[int]) -> int:
     """Put members on a list whose row is locked; how many are new."""
     with connection.cursor() as cursor:
         cursor.execute(_ADD, [held.pk, sorted(members)])
-        added = cursor.rowcount
+        added = int(cursor.rowcount)
     if added:
         _count(held)
     return added

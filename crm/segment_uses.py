@@ -11,31 +11,38 @@ from django.utils.translation import gettext as _
 
 from crm import registry
 from crm.models import Segment
+from staff.models import Staff
 
 
 @dataclass(frozen=True)
 class Use:
-    """`name` with what it is ("Segment “Buyers”"), and where it is looked at."""
+    """`name` with what it is ("Segment “Buyers”"), and where it is looked at, or ""."""
 
     name: str
     url: str
 
 
-def of(segment: Segment) -> list[Use]:
-    """Everything that stops working without the segment."""
+def of(segment: Segment, staff: Staff) -> list[Use]:
+    """Everything that stops working without the segment; named where `staff` sees it."""
     rows = Segment.objects.filter(controller=segment.controller, kind="dynamic")
-    names = _("Segment “%(name)s”")
-    found = [
-        Use(
-            names % {"name": each.name},
-            reverse("admin:crm_segment_change", args=[each.pk]),
-        )
+    using = [
+        each
         for each in rows.in_use().exclude(pk=segment.pk)
         if segment.pk in named_by(each.rule)
     ]
+    seen = Segment.objects.visible_to(staff).filter(pk__in=[each.pk for each in using])
+    known = set(seen.values_list("pk", flat=True)) if using else set()
+    found = [_use(each, is_seen=each.pk in known) for each in using]
     for uses in registry.segment_uses:
-        found += [Use(str(name), url) for name, url in uses(segment)]
+        found += [Use(str(name), url) for name, url in uses(segment, staff)]
     return found
+
+
+def _use(other: Segment, *, is_seen: bool) -> Use:
+    if not is_seen:
+        return Use(_("A segment you can't see"), "")
+    words = _("Segment “%(name)s”") % {"name": other.name}
+    return Use(words, reverse("admin:crm_segment_change", args=[other.pk]))
 
 
 def counts_among(rows: list[Segment]) -> dict[int, int]:

@@ -38,7 +38,9 @@ ORDER: dict[str, tuple[str, ...]] = {
 _NOTHING: tuple[Text, Text] = ("", "")
 AROUND: dict[tuple[str, str], tuple[Text, Text]] = {
     ("*", "is"): _NOTHING,
-    ("*", "in"): _NOTHING,
+    ("*", "in"): (pgettext_lazy("before chosen values", "is one of"), ""),
+    ("segment", "in"): _NOTHING,
+    ("consent", "purpose"): _NOTHING,
     ("*", "measure"): _NOTHING,
     ("*", "of"): _NOTHING,
     ("*", "kind"): _NOTHING,

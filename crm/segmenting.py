@@ -107,7 +107,7 @@ def update(
         return held
     if is_other:
         held.version += 1
-        held.due_at = timezone.now()
+        held.error, held.due_at = "", timezone.now()
     _save(held)
     if is_other:
         _keep_version(held, actor)
@@ -136,7 +136,7 @@ def restore(segment: Segment, number: int, revision: str, *, actor: Staff) -> Se
         return held
     held.rule = rule
     held.version += 1
-    held.due_at = timezone.now()
+    held.error, held.due_at = "", timezone.now()
     _save(held)
     _keep_version(held, actor)
     audit.record(
@@ -201,7 +201,7 @@ def archive(segment: Segment, *, actor: Staff) -> bool:
         held = Segment.objects.select_for_update(no_key=True).get(pk=segment.pk)
         if held.archived_at is not None:
             return False
-        uses = segment_uses.of(held)
+        uses = segment_uses.of(held, actor)
         if uses:
             words = _("It is still used: %(uses)s.")
             raise SegmentInUse(words % {"uses": ", ".join(use.name for use in uses)})
@@ -264,6 +264,9 @@ def _words(name: str, description: str) -> dict[str, str]:
     if len(description) > DESCRIPTION_LENGTH:
         words = _("At most %(count)d characters.")
         fields["description"] = words % {"count": DESCRIPTION_LENGTH}
+    for field, text in (("name", name), ("description", description)):
+        if not text.isprintable():
+            fields[field] = _("No control characters or line breaks.")
     if fields:
         raise SegmentRefused(fields)
     return {"name": name, "description": description}
@@ -298,8 +301,9 @@ def _keep_version(segment: Segment, actor: Staff) -> None:
 
 
 def _set_kind(held: Segment, kind: str, verb: str, actor: Staff) -> Segment:
-    before, held.kind, held.due_at = held.kind, kind, timezone.now()
-    held.save(update_fields=["kind", "due_at", "changed_at"])
+    before, held.kind = held.kind, kind
+    held.due_at = timezone.now()
+    held.save(update_fields=["kind", "changed_at", "due_at"])
     audit.record(
         f"crm.segment.{verb}",
         held,

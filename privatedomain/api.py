@@ -14,6 +14,7 @@ from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
 from crm import order_api as orders
+from crm import segment_api as segments
 from reports import api as reports
 from service import api as service
 from wechat import rest as wechat
@@ -28,6 +29,11 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("orders", orders.Orders, "orders"),
     ("orders/<int:id>", orders.OneOrder, "order"),
     ("orders/<int:id>/refunds", orders.Refunds, "refunds"),
+    ("segments", segments.Segments, "segments"),
+    ("segments/estimate", segments.Estimate, "segment-estimate"),
+    ("segments/<int:id>", segments.OneSegment, "segment"),
+    ("segments/<int:id>/members", segments.SegmentMembers, "segment-members"),
+    ("segments/<int:id>/why", segments.Why, "segment-why"),
     ("accounts", wechat.Accounts, "accounts"),
     ("inbox", wechat.Inbox, "inbox"),
     ("outbox", wechat.Outbox, "outbox"),

@@ -26,6 +26,7 @@ ICONS = {
     "crm.category": "shopping_bag",
     "crm.order": "receipt_long",
     "crm.product": "inventory_2",
+    "crm.segment": "groups",
     "crm.identity": "badge",
     "crm.relation": "handshake",
     "crm.event": "timeline",

@@ -45,6 +45,8 @@ _MEMBERS = _view("crm.member", "crm.identity", "crm.relation", "crm.event")
 _MEMBERS |= _view("crm.tag", "crm.taggroup", "crm.membertag")
 _MEMBERS |= _view("crm.order", "crm.orderitem", "crm.refund", "crm.product")
 _TAGS = _edit("crm.tag", "crm.taggroup")
+_SEGMENTS = _view("crm.segment")
+_WRITING_SEGMENTS = _SEGMENTS | {"crm.add_segment", "crm.change_segment"}
 _CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
 _REMARKING = {"crm.remark_member", "crm.tag_member"}
@@ -107,6 +109,7 @@ _OPS_SPECIALIST = (
     | _REMARKING
     | _ASSIGNING
     | _TAGS
+    | _WRITING_SEGMENTS
     | _CONSENT
     | _ACCOUNTS
     | _CONTENT
@@ -143,6 +146,7 @@ ROLES: tuple[Role, ...] = (
         _MEMBERS
         | _EXPORTING
         | {"crm.approve_export"}
+        | _SEGMENTS
         | _CONSENT
         | _PEOPLE
         | _CAMPAIGNS
@@ -155,6 +159,7 @@ ROLES: tuple[Role, ...] = (
         _("Community manager"),
         _ANSWERING
         | _ACCOUNTS
+        | _SEGMENTS
         | _view("content.answerrule")
         | _CONSENT
         | _ASSIGNING
@@ -173,6 +178,7 @@ ROLES: tuple[Role, ...] = (
         "store_manager",
         _("Store manager"),
         _ANSWERING
+        | _SEGMENTS
         | _CONSENT
         | _PEOPLE
         | _READING_CONTENT
@@ -189,6 +195,7 @@ ROLES: tuple[Role, ...] = (
         | _EXPORTING
         | {"crm.approve_export"}
         | _TAGS
+        | _WRITING_SEGMENTS
         | _CONSENT
         | _CONTENT
         | {"content.approve_item"}
@@ -209,6 +216,7 @@ ROLES: tuple[Role, ...] = (
         _("Analyst"),
         _MEMBERS
         | _EXPORTING
+        | _SEGMENTS
         | _ACCOUNTS
         | _READING_CONTENT
         | _CAMPAIGNS

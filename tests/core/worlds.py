@@ -55,6 +55,11 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "submitted_by": None,
     },
     "crm.member": {"merged_into": None, "purged_at": None},
+    "crm.segment": {
+        "archived_at": None,
+        "version": 1,
+        "rule": {"all": [{"on": "seen", "is": "within", "days": 30}]},
+    },
     # Built in and the same for everybody.
     "campaigns.campaigntemplate": {
         "code": lambda: f"template-{next(_numbers)}",
