@@ -23,6 +23,7 @@ from core import audit
 from core.errors import AppError, NotAllowed
 from core.models import Job
 from core.registry import Text
+from crm.segments import choosing
 from staff.accounts import system_staff
 from staff.models import Approval, Staff
 from wechat.models import Account
@@ -88,6 +89,8 @@ def digest_of(touch: Touch) -> str:
     }
     if touch.topic_id is not None:
         covered["topic"] = touch.topic_id
+    if segments := audience.segments_in(touch.audience):
+        covered["segments"] = choosing.stand_of(segments)
     text = json.dumps(covered, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -29,7 +29,12 @@ class CampaignsConfig(AppConfig):
         )
         from campaigns.pages import tiles
         from core.registry import PeriodicTask, builtin_data, periodic_tasks
-        from crm.registry import channel_quotas, tag_uses
+        from crm.registry import (
+            channel_quotas,
+            segment_use_counts,
+            segment_uses,
+            tag_uses,
+        )
 
         asking.register()
         attribution.declare_settings()
@@ -41,6 +46,8 @@ class CampaignsConfig(AppConfig):
         channel_quotas.append(quotas.left_for)
         builtin_data.append(blueprints.load_builtin)
         tag_uses.append(touches.uses_of_tag)
+        segment_uses.append(touches.uses_of_segment)
+        segment_use_counts.append(touches.segment_use_counts)
         periodic_tasks.extend(
             (
                 PeriodicTask(

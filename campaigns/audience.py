@@ -1,8 +1,10 @@
 """To whom a touch is said: a rule, the members it means, and a look before it is fixed.
 
 The rule is JSON in Touch.audience: {"tags_any": [ids], "tags_all": [ids], "tags_none":
-[ids], "stages": ["new", …], "seen_within_days": int, "not_seen_within_days": int}, all of
-it optional and all of it to hold at once; {} means everybody the data controller knows.
+[ids], "stages": ["new", …], "seen_within_days": int, "not_seen_within_days": int,
+"segments_any": [ids], "segments_none": [ids]}, all of it optional and all of it to hold at
+once; {} means everybody the data controller knows. A dynamic segment counts by its rule at
+the moment of asking, a frozen one or a list by who is in it.
 The account comes from the touch and is part of no rule: who does not follow it is
 counted as not reachable, so that everybody the rule means is told of.
 """
@@ -27,15 +29,19 @@ from campaigns import exclusions
 from campaigns.models import Touch
 from campaigns.reasons import ORDER
 from core.errors import BadInput
-from crm.models import Identity, Member, Tag, TagSet
+from crm.models import Identity, Member, Segment, Tag, TagSet
 from crm.models.people import MemberQuerySet
+from crm.segments import SegmentInvalid, choosing
+from crm.segments.compiling import Holds
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
 
 TAG_FIELDS = ("tags_any", "tags_all", "tags_none")
 DAY_FIELDS = ("seen_within_days", "not_seen_within_days")
-FIELDS = (*TAG_FIELDS, "stages", *DAY_FIELDS)
+SEGMENT_FIELDS = exclusions.SEGMENT_FIELDS
+FIELDS = (*TAG_FIELDS, "stages", *DAY_FIELDS, *SEGMENT_FIELDS)
 MAX_TAGS = 50
+MAX_SEGMENTS = 20
 MAX_DAYS = 3650
 _BIGGEST_ID = 2**63 - 1
 # A page that counts while somebody types must answer within a second or so: up to so many
@@ -74,6 +80,8 @@ class Rule:
     stages: tuple[str, ...] = ()
     seen_within_days: int | None = None
     not_seen_within_days: int | None = None
+    segments_any: tuple[int, ...] = ()
+    segments_none: tuple[int, ...] = ()
 
     @property
     def is_everybody(self) -> bool:
@@ -82,6 +90,10 @@ class Rule:
     @property
     def tag_ids(self) -> set[int]:
         return {*self.tags_any, *self.tags_all, *self.tags_none}
+
+    @property
+    def segment_ids(self) -> set[int]:
+        return {*self.segments_any, *self.segments_none}
 
     def as_json(self) -> dict[str, Any]:
         """What is stored and digested: every field, always in the same order."""
@@ -99,6 +111,20 @@ class _Reader:
     problems: list[Words] = field(default_factory=list)
 
     def tags(self, name: str) -> tuple[int, ...]:
+        words = _("At most %(count)d tags can be chosen at one place.")
+        too_many = words % {"count": MAX_TAGS}
+        as_ids = _("Tags are given as a list of their ids.")
+        return self._ids(name, MAX_TAGS, as_ids, too_many)
+
+    def segments(self, name: str) -> tuple[int, ...]:
+        words = _("At most %(count)d segments can be chosen at one place.")
+        too_many = words % {"count": MAX_SEGMENTS}
+        as_ids = _("Segments are given as a list of their ids.")
+        return self._ids(name, MAX_SEGMENTS, as_ids, too_many)
+
+    def _ids(
+        self, name: str, most: int, as_ids: Words, too_many: Words
+    ) -> tuple[int, ...]:
         value = self.given.get(name)
         if value is None:
             return ()
@@ -106,11 +132,10 @@ class _Reader:
             type(each) is int and 0 < each <= _BIGGEST_ID for each in value
         )
         if not is_list:
-            self.problems.append(_("Tags are given as a list of their ids."))
+            self.problems.append(as_ids)
             return ()
-        if len(value) > MAX_TAGS:
-            words = _("At most %(count)d tags can be chosen at one place.")
-            self.problems.append(words % {"count": MAX_TAGS})
+        if len(value) > most:
+            self.problems.append(too_many)
             return ()
         return tuple(sorted(set(value)))
 
@@ -158,17 +183,26 @@ def parse(rule: Any, *, account: Account) -> Rule:
         stages=reader.stages(),
         seen_within_days=reader.days("seen_within_days"),
         not_seen_within_days=reader.days("not_seen_within_days"),
+        segments_any=reader.segments("segments_any"),
+        segments_none=reader.segments("segments_none"),
     )
     problems = [
         *reader.problems,
         *_contradictions(found),
         *_unknown_tags(found, account),
+        *_unknown_segments(found, account),
     ]
     if account.is_wecom:
         problems.append(_("Choose an official account: a WeCom corp has no followers."))
     if problems:
         raise AudienceInvalid(dict.fromkeys(str(each) for each in problems))
     return found
+
+
+def segments_in(audience: Any) -> list[int]:
+    """Ids of the segments a stored audience names."""
+    rule = audience or {}
+    return sorted({pk for name in SEGMENT_FIELDS for pk in rule.get(name) or []})
 
 
 def _contradictions(rule: Rule) -> list[Words]:
@@ -178,6 +212,9 @@ def _contradictions(rule: Rule) -> list[Words]:
     wanted = set(rule.tags_any)
     if refused & set(rule.tags_all) or (wanted and wanted <= refused):
         found.append(_("The same tag is wanted and refused: nobody would be left."))
+    outside = set(rule.segments_none)
+    if rule.segments_any and set(rule.segments_any) <= outside:
+        found.append(_("The same segment is wanted and refused: nobody is left."))
     within, without = rule.seen_within_days, rule.not_seen_within_days
     if within is not None and without is not None and within <= without:
         found.append(
@@ -198,6 +235,17 @@ def _unknown_tags(rule: Rule, account: Account) -> list[Words]:
     return [_("A tag of the audience does not exist (any more).")]
 
 
+def _unknown_segments(rule: Rule, account: Account) -> list[Words]:
+    wanted = rule.segment_ids
+    if not wanted:
+        return []
+    known = Segment.objects.filter(controller=account.org_unit.controller_id)
+    found = set(known.in_use().filter(pk__in=wanted).values_list("pk", flat=True))
+    if wanted <= found:
+        return []
+    return [_("A segment of the audience does not exist (any more).")]
+
+
 def members_of(
     rule: Rule,
     account: Account,
@@ -207,7 +255,8 @@ def members_of(
 ) -> MemberQuerySet:
     """Members the rule means: of the account's data controller, below `unit` if given.
 
-    Whether they can be reached through the account is no part of it.
+    Whether they can be reached through the account is no part of it. Raises
+    AudienceInvalid when the rule of a segment can't be used any more.
     """
     rows = Member.objects.known().filter(controller_id=account.org_unit.controller_id)
     if unit is not None and unit.pk != unit.controller_id:
@@ -220,7 +269,24 @@ def members_of(
     if rule.not_seen_within_days is not None:
         before = at - timedelta(days=rule.not_seen_within_days)
         rows = rows.filter(last_seen_at__lte=before)
+    if rule.segment_ids:
+        rows = rows.filter(_segment_condition(rule, account, at))
     return rows.filter(_tag_conditions(rule))
+
+
+def _segment_condition(rule: Rule, account: Account, at: datetime) -> Holds:
+    controller = account.org_unit.controller
+    assert controller is not None
+    try:
+        return choosing.chosen(
+            any_of=rule.segments_any,
+            none_of=rule.segments_none,
+            controller=controller,
+            now=at,
+        )
+    except SegmentInvalid as refusal:
+        words = _("A segment of the audience can't be computed: %(why)s")
+        raise AudienceInvalid([words % {"why": refusal.message}]) from refusal
 
 
 def _tag_conditions(rule: Rule) -> Q:

@@ -21,12 +21,14 @@ from campaigns import caps, pace, quiet
 from campaigns.models import Touch
 from crm import permission
 from crm.models import Member, Tag
+from crm.segments import choosing
 from wechat import clock
 from wechat.models import Account, App
 
 State = Touch.State
 # Touches that have begun and may still write to somebody.
 RUNNING = (State.SENDING, State.PAUSED, State.HELD)
+SEGMENT_FIELDS = ("segments_any", "segments_none")
 
 _COLUMNS = ", ".join(("id", "phone_hash", *permission.PEOPLE_COLUMNS))
 _NOBODY = f"SELECT {_COLUMNS} FROM crm_member WHERE false"  # noqa: S608
@@ -288,10 +290,15 @@ def _judged(prefix: str = "") -> str:
 
 
 def is_personal(touch: Touch) -> bool:
-    """Whether its audience is chosen by anything we know of people (PIPL Art. 24)."""
-    return any(
-        value not in (None, "", [], {}) for value in (touch.audience or {}).values()
-    )
+    """Whether its audience is chosen by anything we know of people (PIPL Art. 24).
+
+    Segments choose people so unless their rules ask for no profile and no behaviour.
+    """
+    rule = dict(touch.audience or {})
+    segments = [pk for name in SEGMENT_FIELDS for pk in rule.pop(name, None) or []]
+    if any(value not in (None, "", [], {}) for value in rule.values()):
+        return True
+    return choosing.are_personal(segments)
 
 
 def _members_sql(members: QuerySet[Member]) -> tuple[str, dict[str, Any]]:

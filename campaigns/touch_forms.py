@@ -9,20 +9,23 @@ from django import forms
 from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
+from campaigns.audience import SEGMENT_FIELDS, segments_in
 from campaigns.forms import refuse_far_away, select, text_input
 from campaigns.models import Campaign, Phase, Touch
 from campaigns.touches import CARRIES, CHANNELS
 from content.models import Item, Version
-from crm.models import Member, Tag, Topic
+from crm.models import Member, Segment, Tag, Topic
 from staff.models import Staff
 from wechat.models import Account
 
 if TYPE_CHECKING:
     _OneVersion = forms.ModelChoiceField[Version]
     _SomeTags = forms.ModelMultipleChoiceField[Tag]
+    _SomeSegments = forms.ModelMultipleChoiceField[Segment]
 else:
     _OneVersion = forms.ModelChoiceField
     _SomeTags = forms.ModelMultipleChoiceField
+    _SomeSegments = forms.ModelMultipleChoiceField
 
 SHOWN_VERSIONS = 200
 TAG_FIELDS = ("tags_any", "tags_all", "tags_none")
@@ -83,6 +86,34 @@ class TagsField(_SomeTags):
         self.widget.choices = list(groups.items())
 
 
+class SegmentsField(_SomeSegments):
+    """Segments by their kinds; searched as tags are."""
+
+    def __init__(self, words: Any) -> None:
+        picker = forms.SelectMultiple(
+            attrs={
+                "class": "pd-input",
+                "size": 6,
+                "data-tag-picker": "",
+                "data-words": _("Type to search a segment …"),
+                "data-none": _("No such segment"),
+                "data-remove": _("Remove"),
+            }
+        )
+        super().__init__(
+            Segment.objects.none(), label=words, required=False, widget=picker
+        )
+
+    def offer(self, segments: Iterable[Segment]) -> None:
+        kinds: dict[str, list[tuple[int, str]]] = {}
+        for segment in segments:
+            kind = segment.get_kind_display()
+            count = segment.member_count
+            words = segment.name if count is None else f"{segment.name} · {count:,}"
+            kinds.setdefault(kind, []).append((segment.pk, words))
+        self.widget.choices = list(kinds.items())
+
+
 class NewTouchForm(forms.Form):
     """The few things without which there is no draft."""
 
@@ -126,6 +157,8 @@ class TouchForm(NewTouchForm):
         empty_label=_("About nothing in particular"),
         help_text=_("Members who want nothing of the topic are left out."),
     )
+    segments_any = SegmentsField(_("Is in any of these segments"))
+    segments_none = SegmentsField(_("Is in none of these segments"))
     tags_any = TagsField(_("Carries any of these tags"))
     tags_all = TagsField(_("Carries all of these tags"))
     tags_none = TagsField(_("Carries none of these tags"))
@@ -186,6 +219,7 @@ class TouchForm(NewTouchForm):
         topics: Any = self.fields["topic"]
         topics.queryset = offered_topics(touch)
         self._offer_tags(staff)
+        self._offer_segments(staff)
         ways_offered: Any = self.fields["way"]
         kept = way_of(touch)
         if kept not in dict(ways_offered.choices):
@@ -208,11 +242,27 @@ class TouchForm(NewTouchForm):
             field.queryset = rows
             field.offer(tags)
 
+    def _offer_segments(self, staff: Staff) -> None:
+        """Those the person may see, and those a colleague has chosen already."""
+        chosen = segments_in(self.touch.audience)
+        seen = Segment.objects.visible_to(staff).in_use()
+        rows = Segment.objects.filter(Q(pk__in=seen.values("pk")) | Q(pk__in=chosen))
+        rows = rows.filter(controller=self.touch.campaign.org_unit.controller_id)
+        rows = rows.order_by("kind", "name")
+        segments = list(rows)
+        for name in SEGMENT_FIELDS:
+            field: Any = self.fields[name]
+            field.queryset = rows
+            field.offer(segments)
+
     def rule(self) -> dict[str, Any]:
         """The audience as campaigns.audience reads it, of what is valid so far."""
         data = getattr(self, "cleaned_data", {})
         return {
-            **{name: [tag.pk for tag in data.get(name) or []] for name in TAG_FIELDS},
+            **{
+                name: [row.pk for row in data.get(name) or []]
+                for name in (*TAG_FIELDS, *SEGMENT_FIELDS)
+            },
             "stages": list(data.get("stages") or []),
             **{name: data.get(name) for name in DAY_FIELDS},
         }
@@ -251,7 +301,7 @@ def initial_of(touch: Touch) -> dict[str, Any]:
         "scheduled_at": touch.scheduled_at,
         "valid_until": touch.valid_until,
         "batch_size": touch.batch_size,
-        **{name: rule.get(name) or [] for name in TAG_FIELDS},
+        **{name: rule.get(name) or [] for name in (*TAG_FIELDS, *SEGMENT_FIELDS)},
         "stages": rule.get("stages") or [],
         **{name: rule.get(name) for name in DAY_FIELDS},
     }

@@ -7,21 +7,25 @@ back to draft and voids the approval, with a line in the trail.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from campaigns import approving, audience, snapshots
 from campaigns.errors import ChangedMeanwhile, FieldProblems, NotInThisState
 from campaigns.models import Campaign, Touch
+from campaigns.models.touches import TouchQuerySet
 from content.models import Item, Version
 from content.registry import Use, hidden, in_use
 from core import audit
 from core.registry import Text
-from crm.models import Tag, Topic
+from crm.models import Segment, Tag, Topic
 from staff.models import Staff
 from wechat import limits
 from wechat.models import Account
@@ -307,6 +311,54 @@ def uses_of_tag(tag: Tag) -> list[Text]:
         % {"touch": touch.name, "campaign": touch.campaign}
         for touch in {touch.pk: touch for touch in found}.values()
     ]
+
+
+# A touch that is over stands in the way of no segment.
+_BEFORE_THE_END = (
+    *(State.DRAFT, State.IN_REVIEW, State.APPROVED),
+    *(State.SENDING, State.PAUSED, State.HELD),
+)
+
+
+def uses_of_segment(
+    segment: Segment, staff: Staff | None = None
+) -> list[tuple[Text, str]]:
+    """Registered with crm: touches that still have to be said to the segment.
+
+    Those `staff` may not see are counted only.
+    """
+    rows = _touches_using(segment.pk)
+    seen = rows if staff is None else rows.visible_to(staff)
+    words = _("touch “%(touch)s” (%(campaign)s)")
+    found: list[tuple[Text, str]] = [
+        (
+            words % {"touch": touch.name, "campaign": touch.campaign},
+            reverse("admin:campaigns_touch_change", args=[touch.pk]),
+        )
+        for touch in seen.select_related("campaign").order_by("-pk")[:20]
+    ]
+    others = rows.exclude(pk__in=seen.values("pk")).count()
+    if others:
+        found.append((_("%(count)d touches of other units") % {"count": others}, ""))
+    return found
+
+
+def segment_use_counts(segments: Sequence[int]) -> dict[int, int]:
+    """How many touches still have to be said to each of the segments, where any."""
+    wanted = set(segments)
+    rules = Touch.objects.filter(state__in=_BEFORE_THE_END).exclude(audience={})
+    found: dict[int, int] = {}
+    for rule in rules.values_list("audience", flat=True):
+        for pk in wanted.intersection(audience.segments_in(rule)):
+            found[pk] = found.get(pk, 0) + 1
+    return found
+
+
+def _touches_using(segment: int) -> TouchQuerySet:
+    named = Q()
+    for name in audience.SEGMENT_FIELDS:
+        named |= Q(**{f"audience__{name}__contains": segment})
+    return Touch.objects.filter(named, state__in=_BEFORE_THE_END)
 
 
 @in_use

@@ -13,7 +13,7 @@ from campaigns import reasons as wording
 from campaigns.models import Touch
 from campaigns.touch_forms import DAY_FIELDS, TAG_FIELDS
 from core.registry import Text
-from crm.models import Member, Tag
+from crm.models import Member, Segment, Tag
 from staff.models import Staff
 
 # State of a recipient → how it is shown.
@@ -122,6 +122,7 @@ def of(touch: Touch, staff: Staff) -> Facts:
         )
         if rule.get(name)
     ]
+    found = _segments(rule, staff) + found
     if rule.get("stages"):
         labels = dict(Member.Stage.choices)
         words = "、".join(str(labels.get(each, each)) for each in rule["stages"])
@@ -132,5 +133,18 @@ def of(touch: Touch, staff: Staff) -> Facts:
     ):
         if rule.get(name):
             found.append(text % {"days": rule[name]})
-    narrowing = ("tags_any", "tags_all", "stages", *DAY_FIELDS)
+    narrowing = ("segments_any", "tags_any", "tags_all", "stages", *DAY_FIELDS)
     return Facts(found, not any(rule.get(name) for name in narrowing))
+
+
+def _segments(rule: dict[str, Any], staff: Staff) -> list[str]:
+    seen = Segment.objects.visible_to(staff).filter(pk__in=audience.segments_in(rule))
+    names = {segment.pk: segment.name for segment in seen}
+    return [
+        text % {"segments": "、".join(names.get(pk, f"#{pk}") for pk in rule[name])}
+        for name, text in (
+            ("segments_any", _("is in any of: %(segments)s")),
+            ("segments_none", _("is in none of: %(segments)s")),
+        )
+        if rule.get(name)
+    ]

@@ -46,19 +46,15 @@ class Holds(Func):
 
 
 def part_of(node: Node, setting: Setting) -> Part:
-    """The tree as sets, without what negates whole groups."""
-    return sets.flat(_part(node, setting))
-
-
-def _part(node: Node, setting: Setting) -> Part:
+    """The tree as sets; what negates a group negates each of its conditions."""
     if isinstance(node, All):
         if not node.nodes:
             return sets.EVERYBODY
-        return Both(tuple(_part(each, setting) for each in node.nodes))
+        return Both(tuple(part_of(each, setting) for each in node.nodes))
     if isinstance(node, Any_):
-        return Either(tuple(_part(each, setting) for each in node.nodes))
+        return Either(tuple(part_of(each, setting) for each in node.nodes))
     if isinstance(node, Not):
-        return sets.opposite(_part(node.node, setting))
+        return sets.opposite(part_of(node.node, setting))
     return leaf(node, setting)
 
 
@@ -94,4 +90,4 @@ def holds(
         (controller.pk,),
     )
     few = None if only is None else tuple(only)
-    return Holds(sets.condition(part, sets.Frame(base, few)))
+    return Holds(sets.condition(sets.flat(part), sets.Frame(base, few)))

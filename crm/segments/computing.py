@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from psycopg.errors import QueryCanceled
 
-from core import jobs
+from core import jobs, system_settings
 from core.errors import AppError
 from core.registry import Text
 from crm import tagging
@@ -33,8 +33,8 @@ from crm.segments.references import ids_in, parse, segments_in
 logger = logging.getLogger(__name__)
 
 JOB = "crm.segment_compute"
-# When the nightly round begins, in Beijing.
-NIGHT = time(3, 30)
+# How long after the night's scores (crm.value) the round begins.
+AFTER_SCORES = timedelta(minutes=45)
 STATEMENT_MINUTES = 10
 WORK_MEMORY = "128MB"
 _LOCK = 7_301_440
@@ -167,8 +167,9 @@ def _wake_dependents(segment: Segment, at: datetime) -> None:
 
 def next_night(after: datetime) -> datetime:
     """When the nightly round begins next, strictly later."""
-    local = timezone.localtime(after)
-    tonight = timezone.make_aware(datetime.combine(local.date(), NIGHT))
+    hour = int(system_settings.get("value_hour"))
+    today = datetime.combine(timezone.localtime(after).date(), time(hour))
+    tonight = timezone.make_aware(today) + AFTER_SCORES
     return tonight if tonight > after else tonight + timedelta(days=1)
 
 
