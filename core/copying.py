@@ -45,7 +45,7 @@ class Columns:
     def row(self, **given: Any) -> list[Any]:
         given = self.prepared(given)
         return [
-            given[name]
+            _text(given[name])
             if name in given
             else self.makers[name]()
             if name in self.makers
@@ -61,6 +61,16 @@ class Columns:
 
     def copy(self, rows: Iterable[list[Any]]) -> None:
         copy(self.table, self.names, rows)
+
+
+def _text(value: Any) -> Any:
+    """A list as PostgreSQL writes arrays: many times quicker than adapting it."""
+    if not isinstance(value, list):
+        return value
+    quoted = (
+        each.replace("\\", "\\\\").replace('"', '\\"') for each in map(str, value)
+    )
+    return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
 
 
 def copy(table: str, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
