@@ -71,8 +71,12 @@ class NoController(AppError):
 
 @dataclass(frozen=True)
 class Buyer:
-    """How a shop names who bought; any of it, the more the surer (crm.matching)."""
+    """How a shop names who bought; any of it, the more the surer (crm.matching).
 
+    `member` when the caller knows already who it is.
+    """
+
+    member: Member | None = None
     buyer: str = ""
     unionid: str = ""
     openid: str = ""
@@ -190,6 +194,8 @@ def _products(controller: OrgUnit, lines: Sequence[Line]) -> dict[str, int]:
 
 
 def _member_of(controller: OrgUnit, buyer: Buyer) -> Member | None:
+    if buyer.member is not None:
+        return buyer.member
     found = matching.find_by(
         controller,
         openid=buyer.openid,

@@ -467,3 +467,29 @@ class Fault(models.Model):
     fault = models.CharField(max_length=40)
     left = models.IntegerField()
     hold_seconds = models.FloatField(default=20)
+
+
+class ShopOrder(models.Model):
+    """What a person bought in the shop of the sandbox; amounts in yuan, as text."""
+
+    number = models.CharField(max_length=32, unique=True)
+    person = models.ForeignKey(Person, models.CASCADE, related_name="shop_orders")
+    at = models.FloatField()
+    lines: Any = models.JSONField()
+    amount = models.CharField(max_length=14)
+    discount = models.CharField(max_length=14)
+    has_coupon = models.BooleanField(default=False)
+    is_pickup = models.BooleanField(default=False)
+    # What the console made of it; told again until it took it.
+    is_told = models.BooleanField(default=False)
+    member = models.BigIntegerField(null=True)
+    console_answer = models.CharField(max_length=200, blank=True)
+
+
+class ShopRefund(models.Model):
+    order = models.ForeignKey(ShopOrder, models.CASCADE, related_name="refunds")
+    number = models.CharField(max_length=40, unique=True)
+    at = models.FloatField()
+    amount = models.CharField(max_length=14)
+    is_told = models.BooleanField(default=False)
+    console_answer = models.CharField(max_length=200, blank=True)

@@ -122,9 +122,9 @@ def everything() -> dict[str, Any]:
 
 
 def forget() -> None:
-    """Back to the defaults, all of them."""
+    """Back to the defaults, all of them; what is no setting (the shop's token) stays."""
     global _changed
-    Setting.objects.all().delete()
+    Setting.objects.filter(key__in=DEFAULTS).delete()
     # Not None: another thread would read the rows this transaction has not yet removed.
     _changed = {}
 

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from sandbox import pages, web_auth
+from sandbox import pages, shop_pages, web_auth
 from sandbox.api.gateway import api
 from sandbox.control import accounts, masses, people, plane
 
@@ -37,6 +37,10 @@ urlpatterns = [
     path("control/limits", plane.limits_view),
     path("control/codes", plane.codes_view),
     path("control/reset", plane.reset_view),
+    path("control/shop", plane.shop_view),
+    path("shop/", shop_pages.page),
+    path("shop/buy", shop_pages.buy),
+    path("shop/orders/<str:number>", shop_pages.act),
     path("", pages.phone),
     path("phone/state", pages.state),
     path("phone/open", pages.open_link),

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import AppError
-from crm import partitions
+from crm import partitions, value
 from privatedomain.demo import (
     accounts,
     answers,
@@ -22,6 +22,7 @@ from privatedomain.demo import (
     people,
     phones,
     plans,
+    purchases,
     tags,
     talks,
 )
@@ -74,8 +75,11 @@ def load() -> Loaded:
             Staff.objects.filter(username__in=("agent", "agent2")).order_by("pk")
         )
         tags.put_on(world, members)
+        purchases.write(units["brand"], members, owner)
         plans.plan(contents.Desk(units, apps, logins), world, owner)
         written = talks.write_closed(world, members, _by_slug(apps, queues), agents)
+    purchases.open_shop(owner)
+    value.recompute_all()
     return Loaded(len(members), written)
 
 

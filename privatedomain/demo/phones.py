@@ -36,3 +36,8 @@ def people() -> list[dict[str, Any]]:
 
 def say(person: str, account: str, text: str) -> None:
     ask(f"people/{person}/say", {"account": account, "text": text})
+
+
+def open_shop(token: str) -> None:
+    """Let the sandbox's shop tell its orders with this token."""
+    ask("shop", {"token": token})

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from sandbox import clock, faults, options, seeding
+from sandbox import clock, faults, options, seeding, shop
 from sandbox.control.door import (
     answer,
     bad,
@@ -280,6 +280,12 @@ def set_limits(request: HttpRequest) -> dict[str, Any]:
     return options.everything()
 
 
+def open_shop(request: HttpRequest) -> dict[str, Any]:
+    """``{token}``: how the shop proves itself at the console's API."""
+    shop.open_with(text_of(body_of(request), "token", longest=200))
+    return {"ok": True}
+
+
 def reset(request: HttpRequest) -> dict[str, Any]:
     """``{seed?: bool}``: an empty world, or the demo world again."""
     seeding.wipe()
@@ -296,3 +302,4 @@ clock_view = door(GET=show_clock, POST=move_clock)
 limits_view = door(GET=show_limits, POST=set_limits)
 codes_view = door(GET=codes)
 reset_view = door(POST=reset)
+shop_view = door(POST=open_shop)

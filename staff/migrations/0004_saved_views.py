@@ -6,28 +6,56 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('staff', '0003_staff_permissions'),
+        ("staff", "0003_staff_permissions"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SavedView',
+            name="SavedView",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('page', models.CharField(max_length=60, verbose_name='page')),
-                ('name', models.CharField(max_length=30, verbose_name='name')),
-                ('query', models.CharField(max_length=2000, verbose_name='filters')),
-                ('is_default', models.BooleanField(default=False, verbose_name='opens by itself')),
-                ('staff', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='saved_views', to=settings.AUTH_USER_MODEL, verbose_name='staff member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("page", models.CharField(max_length=60, verbose_name="page")),
+                ("name", models.CharField(max_length=30, verbose_name="name")),
+                ("query", models.CharField(max_length=2000, verbose_name="filters")),
+                (
+                    "is_default",
+                    models.BooleanField(default=False, verbose_name="opens by itself"),
+                ),
+                (
+                    "staff",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="saved_views",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="staff member",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'saved view',
-                'verbose_name_plural': 'saved views',
-                'ordering': ['id'],
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('staff', 'page', 'name'), name='staff_savedview_name'), models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('staff', 'page'), name='staff_savedview_one_default')],
+                "verbose_name": "saved view",
+                "verbose_name_plural": "saved views",
+                "ordering": ["id"],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("staff", "page", "name"), name="staff_savedview_name"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_default", True)),
+                        fields=("staff", "page"),
+                        name="staff_savedview_one_default",
+                    ),
+                ],
             },
         ),
     ]
