@@ -213,7 +213,8 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(
                 fields=["target_type", "target_id", "-id"], name="core_audit_target"
-            )
+            ),
+            models.Index(fields=["action", "-id"], name="core_audit_action"),
         ]
 
     def __str__(self) -> str:

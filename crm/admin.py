@@ -92,4 +92,11 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
         return pages.show(request, pages.visible_member(request, object_id))
 
 
-from crm import order_admin, scoring_admin, segment_admin, tag_admin  # noqa: E402,F401  autodiscovery imports only this module
+# Autodiscovery imports only this module.
+from crm import (  # noqa: E402
+    consent_admin,  # noqa: F401
+    order_admin,  # noqa: F401
+    scoring_admin,  # noqa: F401
+    segment_admin,  # noqa: F401
+    tag_admin,  # noqa: F401
+)

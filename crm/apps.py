@@ -26,6 +26,7 @@ class CrmConfig(AppConfig):
             partitions,
             passes,
             preference_links,
+            reveal_pages,
             segment_panel,
             tagging,
             taxonomy,
@@ -69,6 +70,7 @@ class CrmConfig(AppConfig):
             )
         )
         complaints.declare_settings()
+        reveal_pages.register()
         preference_links.declare_settings()
         setup.register()
         builtin_data.extend(

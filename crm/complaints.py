@@ -90,6 +90,8 @@ def close(complaint: Complaint, *, outcome: str, actor: Staff) -> Complaint:
 def refreeze(member: Member) -> datetime | None:
     """Work out anew until when marketing is frozen; the caller holds the member's row."""
     rows = list(member.complaints.values_list("closed_at", flat=True))
+    if not rows:  # what another system told us stays
+        return member.frozen_until
     ends = [
         NO_END if closed is None else closed + timedelta(days=freeze_days())
         for closed in rows

@@ -15,7 +15,7 @@ from core import audit
 from crm import permission, timeline
 from crm.models import ConsentEntry, ConsentText, Member, Preference, Topic
 from crm.models.consents import Purpose
-from crm.registry import on_merge, on_purge
+from crm.registry import on_merge, on_purge, settled
 from staff.models import Staff
 from wechat.models import Account
 
@@ -271,6 +271,10 @@ def may_market(
 
 
 # -- people who become one, and people who are forgotten
+
+
+# A row holds the serial of its own member's links: it never goes over.
+settled("crm.preference")
 
 
 @on_merge

@@ -54,10 +54,10 @@ BUILTIN_TOPICS: tuple[tuple[Text, Text], ...] = (
 
 
 def current(
-    controller: OrgUnit | int, at: datetime | None = None
+    controller: OrgUnit | int | None, at: datetime | None = None
 ) -> dict[str, ConsentText]:
     """The text in force for each purpose: the data controller's own, else the shared."""
-    key = controller if isinstance(controller, int) else controller.pk
+    key = controller.pk if isinstance(controller, OrgUnit) else controller
     rows = ConsentText.objects.of_controller(key).filter(
         effective_from__lte=at or timezone.now()
     )
@@ -99,6 +99,12 @@ def publish(
         label=str(text),
     )
     return text
+
+
+def archive_topic(topic: Topic, wanted: bool) -> None:
+    """Take it off every list, or put it back; the caller saves."""
+    if wanted != (topic.archived_at is not None):
+        topic.archived_at = timezone.now() if wanted else None
 
 
 def load_builtin() -> None:

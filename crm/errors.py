@@ -66,6 +66,8 @@ class PhoneInvalid(BadInput):
 
 
 class TooManyReveals(AppError):
+    """Past the setting `reveals_per_hour`; the message says when the next one is free."""
+
     code = "too_many_reveals"
     message = _("You have looked at many phone numbers this hour; try again later.")
 

@@ -8,7 +8,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from crm import editing_pages, note_pages, pages, tag_pages, timeline_pages
+from crm import (
+    consent_pages,
+    editing_pages,
+    note_pages,
+    pages,
+    tag_pages,
+    timeline_pages,
+)
 from crm.models import Member
 
 View = Callable[[HttpRequest, Member], HttpResponse]
@@ -19,6 +26,9 @@ _VIEWS: dict[str, View] = {
     "tags": tag_pages.change,
     "edit": editing_pages.edit,
     "notes": note_pages.write,
+    "consent": consent_pages.enter,
+    "complaint": consent_pages.complain,
+    "links": consent_pages.revoke_links,
 }
 
 

@@ -20,6 +20,7 @@ from core.pages import console_page
 from core.templatetags.console import moment
 from crm import (
     completeness,
+    consent_panel,
     editing,
     members,
     notes,
@@ -96,9 +97,7 @@ def show_with(
         "channels": _channels(member, identities),
         "other_ids": [each for each in identities if each.account is None],
         "relations": relations[:50],
-        "consent_entries": member.consent_entries.select_related("account")[:20]
-        if staff.has_perm("crm.view_consententry")
-        else None,
+        **consent_panel.context_of(request, member),
         "left_panels": [pair for pair in panels if pair[0].side == "left"],
         "right_panels": [pair for pair in panels if pair[0].side != "left"],
         **tag_pages.context_of(request, member),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core import audit, system_settings
 from core.models import AuditEntry
@@ -17,6 +19,9 @@ from staff.models import Staff
 
 logger = logging.getLogger(__name__)
 ACTION = "crm.member.revealed"
+REFUSED = "crm.member.reveal_refused"
+LIMIT = "reveals_per_hour"
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -25,21 +30,46 @@ class Revealed:
     real_name: str
 
 
-@transaction.atomic
 def reveal(member: Member, *, actor: Staff, reason: str) -> Revealed:
     """The member's phone and real name, after writing who looked and why.
 
-    Raises ReasonMissing, and TooManyReveals past the setting `reveals_per_hour`.
+    Raises ReasonMissing, and TooManyReveals past the setting `reveals_per_hour`; that
+    somebody went past it stands in the trail and on the privacy officer's home page.
     """
-    if len(reason.strip()) < 2:
+    reason = reason.strip()
+    if len(reason) < 2:
         raise ReasonMissing
-    # The person's own row orders two looks at once, so that the count holds.
-    Staff.objects.select_for_update(no_key=True).get(pk=actor.pk)
-    recent = AuditEntry.objects.filter(
-        actor=actor, action=ACTION, at__gt=timezone.now() - timedelta(hours=1)
-    )
-    if recent.count() >= int(system_settings.get("reveals_per_hour")):
+    with transaction.atomic():
+        # The person's own row orders two looks at once, so that the count holds.
+        Staff.objects.select_for_update(no_key=True).get(pk=actor.pk)
+        free_at = _free_at(actor)
+        if free_at is None:
+            audit.record(ACTION, member, actor=actor, reason=reason)
+            return Revealed(phone=member.phone, real_name=member.real_name)
         logger.warning("Staff %s reached the hourly limit of reveals", actor.pk)
-        raise TooManyReveals
-    audit.record(ACTION, member, actor=actor, reason=reason.strip())
-    return Revealed(phone=member.phone, real_name=member.real_name)
+        audit.record(REFUSED, member, actor=actor, reason=reason)
+    words = _(
+        "You have looked at %(count)d phone numbers within an hour; the next one is free "
+        "at %(time)s. The privacy officer was told."
+    )
+    local = timezone.localtime(free_at + timedelta(minutes=1))
+    raise TooManyReveals(words % {"count": limit(), "time": local.strftime("%H:%M")})
+
+
+def limit() -> int:
+    return int(system_settings.get(LIMIT))
+
+
+def _free_at(actor: Staff) -> datetime | None:
+    """When the person may look again; None when they may now."""
+    recent = AuditEntry.objects.filter(
+        actor=actor, action=ACTION, at__gt=timezone.now() - HOUR
+    )
+    times = list(recent.order_by("-at").values_list("at", flat=True)[: limit()])
+    return times[-1] + HOUR if len(times) >= limit() else None
+
+
+def entries(staff: Staff) -> QuerySet[AuditEntry]:
+    """Looks and refused looks of the colleagues `staff` may see, newest first."""
+    rows = AuditEntry.objects.visible_to(staff).filter(action__in=(ACTION, REFUSED))
+    return rows.select_related("actor").order_by("-id")

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from core.templatetags.console import moment
 from crm.models import Member
+from crm.models.consents import NO_END
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ def marketing(member: Member) -> Standing:
     if member.opted_out_at is not None:
         return Standing("bad", _("Opted out"))
     frozen = member.frozen_until
+    if frozen is not None and frozen >= NO_END:
+        return Standing("bad", _("Frozen: a complaint is open"))
     if frozen is not None and frozen > timezone.now():
         until = {"at": moment(frozen)}
         return Standing("bad", _("Frozen until %(at)s after a complaint") % until)

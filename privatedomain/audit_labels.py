@@ -109,6 +109,7 @@ LABELS: dict[str, Text] = {
     "crm.tag.restored": _("Tag restored"),
     "crm.tag.tagged": _("Tag added to several members"),
     "crm.tag.untagged": _("Tag removed from several members"),
+    "crm.member.reveal_refused": _("Reveal refused: limit reached"),
     "crm.member.revealed": _("Phone or real name revealed"),
     "service.agentstate.capacity_set": _("Capacity set"),
     "service.conversation.assigned": _("Conversation assigned"),

@@ -25,6 +25,8 @@ from django.views.decorators.http import require_POST, require_safe
 from content.models import AnswerRule
 from core.errors import AppError
 from core.pages import console_page
+from crm import complaints
+from crm.consent_panel import COMPLAIN
 from service import assignments, closing, history, presence, replies, workspace
 from service.errors import BadReply
 from service.models import AgentState, Conversation
@@ -214,6 +216,7 @@ def _desk_context(
             if choice[0] not in {"merged", "unfollowed"}
         ],
         "supervises": staff.has_perm(SUPERVISE),
+        "may_complain": staff.has_perm(COMPLAIN),
         "emoji": EMOJI,
         "now": timezone.now(),
     }
@@ -298,6 +301,18 @@ def _close(request: HttpRequest, conversation: Conversation, staff: Staff) -> No
     closing.close(conversation, reason=reason, actor=staff)
 
 
+def _complain(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
+    """The customer is angry: marketing stops until somebody has settled it."""
+    if not Conversation.objects.readable_by(staff).filter(pk=conversation.pk).exists():
+        raise Http404
+    complaints.begin(
+        conversation.member,
+        reason=request.POST.get("reason", ""),
+        reference=f"conversation:{conversation.pk}",
+        actor=staff,
+    )
+
+
 def _requeue(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
     is_own = conversation.assignee_id == staff.pk
     assignments.requeue(
@@ -334,6 +349,7 @@ VERBS: dict[str, tuple[str, Write]] = {
     "note": ("", _note),
     "read": (ANSWER, _read),
     "close": ("", _close),
+    "complain": (COMPLAIN, _complain),
     "requeue": ("", _requeue),
     "give": ("", _give),
 }

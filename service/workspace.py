@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from crm.consent_panel import frozen_words
 from crm.models import ConsentEntry, Identity, Member
 from crm.naming import fragment_tokens
 from service import allowances, history, presence, rights
@@ -194,6 +195,9 @@ class Card:
     identities: list[Identity]
     consent: ConsentEntry | None
     others: list[Conversation]
+    # "" when marketing is not frozen.
+    frozen: str
+    is_complaint: bool
 
 
 def card(conversation: Conversation, staff: Staff) -> Card:
@@ -203,7 +207,11 @@ def card(conversation: Conversation, staff: Staff) -> Card:
         identities=list(
             member.identities.select_related("account").order_by("kind", "id")[:20]
         ),
-        consent=member.consent_entries.filter(purpose="marketing").first(),
+        consent=member.consent_entries.filter(purpose="marketing", channel="").first(),
+        frozen=frozen_words(member),
+        is_complaint=member.complaints.open()
+        .filter(reference=f"conversation:{conversation.pk}")
+        .exists(),
         others=list(
             Conversation.objects.visible_to(staff)
             .filter(member=member)

@@ -47,12 +47,22 @@ _MEMBERS |= _view("crm.order", "crm.orderitem", "crm.refund", "crm.product")
 _TAGS = _edit("crm.tag", "crm.taggroup")
 _SEGMENTS = _view("crm.segment")
 _WRITING_SEGMENTS = _SEGMENTS | {"crm.add_segment", "crm.change_segment"}
-_CONSENT = _view("crm.consententry")
+_CONSENT = _view("crm.consententry", "crm.consenttext", "crm.topic")
+# What a member said elsewhere, with its evidence; and what they may choose from.
+_ENTERING = {"crm.add_consententry"}
+_TOPICS = {"crm.add_topic", "crm.change_topic"}
+_COMPLAINTS = {"crm.view_complaint", "crm.change_complaint"}
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
 _REMARKING = {"crm.remark_member", "crm.tag_member"}
 _REMARKING |= {"crm.change_member", "crm.view_note", "crm.add_note"}
 _ASSIGNING = {"crm.assign_member"}
-_ANSWERING = _CONVERSATIONS | _MEMBERS | _REMARKING | {"service.answer_conversation"}
+_ANSWERING = (
+    _CONVERSATIONS
+    | _MEMBERS
+    | _REMARKING
+    | _COMPLAINTS
+    | {"service.answer_conversation"}
+)
 _SUPERVISING = (
     _ANSWERING
     | _edit("service.queue")
@@ -111,6 +121,9 @@ _OPS_SPECIALIST = (
     | _TAGS
     | _WRITING_SEGMENTS
     | _CONSENT
+    | _ENTERING
+    | _TOPICS
+    | _COMPLAINTS
     | _ACCOUNTS
     | _CONTENT
     | _PLANNING
@@ -148,6 +161,9 @@ ROLES: tuple[Role, ...] = (
         | {"crm.approve_export"}
         | _SEGMENTS
         | _CONSENT
+        | _ENTERING
+        | _COMPLAINTS
+        | {"crm.add_consenttext"}
         | _PEOPLE
         | _CAMPAIGNS
         | _view("core.auditentry", "core.job", "wechat.account")
@@ -162,6 +178,7 @@ ROLES: tuple[Role, ...] = (
         | _SEGMENTS
         | _view("content.answerrule")
         | _CONSENT
+        | _ENTERING
         | _ASSIGNING
         | _WRITING_CONTENT
         | _PLANNING
@@ -180,6 +197,7 @@ ROLES: tuple[Role, ...] = (
         _ANSWERING
         | _SEGMENTS
         | _CONSENT
+        | _ENTERING
         | _PEOPLE
         | _READING_CONTENT
         | _CAMPAIGNS
@@ -197,6 +215,9 @@ ROLES: tuple[Role, ...] = (
         | _TAGS
         | _WRITING_SEGMENTS
         | _CONSENT
+        | _ENTERING
+        | _TOPICS
+        | {"crm.add_consenttext"}
         | _CONTENT
         | {"content.approve_item"}
         | _PEOPLE

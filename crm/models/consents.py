@@ -238,7 +238,23 @@ class ConsentEntry(models.Model):
                 fields=["text", "-id"],
                 condition=models.Q(text__isnull=False),
                 name="crm_consententry_text",
-            )
+            ),
+            # What the list of the ledger is narrowed by.
+            models.Index(
+                fields=["-id"],
+                condition=~models.Q(action="granted"),
+                name="crm_consententry_no",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=~models.Q(purpose="marketing"),
+                name="crm_consententry_other",
+            ),
+            models.Index(
+                fields=["channel", "-id"],
+                condition=~models.Q(channel=""),
+                name="crm_consententry_channel",
+            ),
         ]
 
     def __str__(self) -> str:
