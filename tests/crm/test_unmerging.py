@@ -222,8 +222,9 @@ def test_every_table_of_members_is_carried_over_and_back(db):
         for field in journal.member_fields(model)
         if model._base_manager.filter(**{field: gone}).exists()
     }
-    # Said to both: each row tells to whom, and the other one is kept as left out.
-    assert left <= STAY | {"crm.TagSet", "campaigns.Recipient"}
+    # Said to both: each row tells to whom, and the other one is kept as left out. A
+    # preference stays with whom its links were given to.
+    assert left <= STAY | {"crm.TagSet", "campaigns.Recipient", "crm.Preference"}
     undo(only_merge(), world.viewer)
     assert dump(kept, gone) == before
 
