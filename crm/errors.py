@@ -117,3 +117,8 @@ class MemberGone(AppError):
 class BulkTargetGone(AppError):
     code = "target_gone"
     message = _("What was chosen is gone, archived, or no longer yours to see.")
+
+
+class OutsideEveryController(NotAllowed):
+    code = "outside_every_controller"
+    message = _("You belong to no org unit, so there are no members of yours.")

@@ -168,6 +168,7 @@ WRITERS: dict[str, Text] = {
     "crm.preferences": _("The member, on the preference page"),
     "crm.profiles": _("Automatic look-up of profiles"),
     "crm.purge": _("Automatic purge"),
+    "crm.value": _("Automatic computing of values"),
     "demo": _("Demo data"),
     "service.intake": _("Automatic intake"),
     "service.lifecycle": _("Automatic close"),

@@ -1,7 +1,7 @@
 """What members are worth: lifecycle, RFM, interactions, closeness and trust.
 
 `changed` is what writers of orders, merges and tags call; `recompute_all` runs at night.
-The rules are written down in docs/adr/0011.
+The rules are written down in docs/adr/0012.
 """
 
 from crm.value.running import changed, recompute_all

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, Q, Sum
+from django.db.models import Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from core import navigation
-from core.models import Job
+from core.errors import AppError
+from core.models import Job, JobQuerySet
 from core.pages import console_page
 from core.registry import Text, site_urls
 from crm import history
@@ -129,7 +130,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "cuts": _cuts(staff),
         "numbers": _numbers(staff) if may_weigh else None,
         "may_change": staff.has_perm(RECOMPUTE),
-        "running": _running() if staff.has_perm(RECOMPUTE) else None,
+        "running": _under_way().visible_to(staff).first(),
     }
     return console_page(
         request,
@@ -163,10 +164,10 @@ def _numbers(staff: Staff) -> list[tuple[str, ScoreWeight]]:
     return [(names[row.key].label, row) for row in found]
 
 
-def _running() -> Job | None:
-    """The one under way, whose page shows its progress."""
-    open_jobs = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING)
-    return Job.objects.filter(open_jobs, kind=running.JOB).order_by("id").first()
+def _under_way() -> JobQuerySet:
+    """Jobs that compute values, or are about to."""
+    open_states = (Job.State.QUEUED, Job.State.RUNNING)
+    return Job.objects.filter(kind=running.JOB, state__in=open_states).order_by("id")
 
 
 @require_POST
@@ -174,10 +175,14 @@ def recompute(request: HttpRequest) -> HttpResponse:
     staff = _staff(request)
     if not staff.has_perm(RECOMPUTE):
         raise PermissionDenied
-    if _running() is not None:
+    if _under_way().exists():
         messages.info(request, _("Values are being computed already."))
         return redirect("admin:crm_value")
-    job = running.start(actor=staff)
+    try:
+        job = running.start(actor=staff)
+    except AppError as refusal:
+        messages.error(request, str(refusal.message))
+        return redirect("admin:crm_value")
     return redirect(reverse("admin:job", args=[job.pk]))
 
 

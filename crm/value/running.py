@@ -16,7 +16,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from core import doorbell, jobs, system_settings
-from core.models import JobRun
+from core.models import Job, JobRun
+from crm.errors import OutsideEveryController
 from crm.journal import Undo
 from crm.models import (
     Category,
@@ -105,6 +106,8 @@ def _drain_batch() -> int:
 
 def _lock() -> None:
     with connection.cursor() as cursor:
+        # A chunk's events are added up without a detour over the disk.
+        cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
@@ -196,13 +199,16 @@ def start_nightly() -> bool:
     return is_new
 
 
-def start(*, actor: Staff) -> Any:
-    """Compute everybody of the person's data controller now, as a job with progress."""
-    home = actor.org_unit
-    params = {"controller": home.controller_id} if home is not None else {}
+def start(*, actor: Staff) -> Job:
+    """Compute everybody of the person's data controller now, as a job with progress.
+
+    Administrators compute all controllers. Raises OutsideEveryController.
+    """
     if actor.is_superuser:
-        params = {}
-    return jobs.start(JOB, params, actor=actor)
+        return jobs.start(JOB, actor=actor)
+    if actor.org_unit is None:
+        raise OutsideEveryController
+    return jobs.start(JOB, {"controller": actor.org_unit.controller_id}, actor=actor)
 
 
 def run_job(progress: jobs.Progress) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Stage, RFM segment, scores, closeness and trust: one statement decides for many.
 
-The rules, word by word, are in docs/adr/0011; `_DECIDE` is their one place in code and
+The rules, word by word, are in docs/adr/0012; `_DECIDE` is their one place in code and
 returns only members for whom something is not as stored.
 """
 
@@ -59,11 +59,12 @@ lines AS (
 ), talk AS (
     SELECT member_id,
         sum(least(messages + acts, %(cap)s)) FILTER (WHERE day >= %(recent)s) AS done,
-        sum(least(messages * %(w_message)s + acts * %(w_click)s, %(day_cap)s)
-            * power(0.5::float8, (%(day)s - day) / %(half_life)s)) AS theirs,
-        sum(least(by_rule * %(w_rule)s + by_colleague * %(w_colleague)s
-                + resolved * %(w_resolved)s, %(day_cap)s)
-            * power(0.5::float8, (%(day)s - day) / %(half_life)s)) AS ours,
+        sum(least(messages * %(w_message)s::float8 + acts * %(w_click)s::float8,
+                %(day_cap)s::float8)
+            * power(0.5::float8, (%(day)s - day) / %(half_life)s::float8)) AS theirs,
+        sum(least(by_rule * %(w_rule)s::float8 + by_colleague * %(w_colleague)s::float8
+                + resolved * %(w_resolved)s::float8, %(day_cap)s::float8)
+            * power(0.5::float8, (%(day)s - day) / %(half_life)s::float8)) AS ours,
         bool_or(messages > 0) AS has_written,
         bool_or(by_rule + by_colleague + resolved > 0) AS was_answered
     FROM lines GROUP BY member_id
@@ -80,7 +81,7 @@ agreed AS (
     WHERE {identity_member_id} AND identity.is_following
         AND identity.account_id IS NOT NULL
     GROUP BY 1
-), facts AS (
+), facts AS MATERIALIZED (
     SELECT member.id, member.stage AS stage_before, member.rfm AS rfm_before,
         member.trust AS trust_before, member.is_reachable,
         coalesce(held.tag_ids, '{{}}') AS tag_ids,
@@ -116,9 +117,10 @@ agreed AS (
     WHERE {member_id} AND member.controller_id = %(controller)s
         AND member.merged_into_id IS NULL AND member.purged_at IS NULL
 )"""
-# A colder band begins `hysteresis_days` late for whoever stands in a warmer one.
+# Each step is materialised: written into each other, the CASEs would be computed again
+# and again. A colder band begins `hysteresis_days` late for whoever stands in a warmer one.
 _RULES = """
-banded AS (
+banded AS MATERIALIZED (
     SELECT facts.*,
         CASE WHEN cycle_days IS NULL OR r <= stage_days[1] THEN 0
             WHEN r <= stage_days[2] THEN 1 WHEN r <= stage_days[3] THEN 2
@@ -128,14 +130,15 @@ banded AS (
             WHEN stage_before = 'dormant' THEN 2 ELSE 3 END AS band_before,
         CASE WHEN orders_total = 0 OR is_excluded THEN NULL
             WHEN last_gap_days > stage_days[2] OR won_back_before = last_on THEN last_on
-            WHEN stage_before IN ('dormant', 'churned') AND last_order_at > (
+            WHEN stage_before IN ('dormant', 'churned') AND r <= stage_days[1]
+                AND last_order_at > (
                 SELECT max(change.at) FROM crm_stagechange change
                 WHERE change.member_id = facts.id AND change.ladder = 'stage'
                     AND change.after = facts.stage_before
             ) THEN last_on END AS won_back_on,
         rfm_orders > 0 AND coalesce(is_scored, false) AND NOT is_excluded AS has_scores
     FROM facts
-), ruled AS (
+), ruled AS MATERIALIZED (
     SELECT banded.*,
         CASE WHEN is_excluded THEN 'excluded'
             WHEN NOT is_reachable THEN 'unreachable'
@@ -184,7 +187,7 @@ banded AS (
             AND r - hysteresis_days <= stage_days[band_before + 1]
             THEN band_before ELSE band END AS band
     ) held
-), decided AS (
+), decided AS MATERIALIZED (
     SELECT ruled.*,
         CASE rule WHEN 'excluded' THEN 'prospect' WHEN 'no_orders' THEN 'prospect'
             WHEN 'unreachable' THEN 'churned' WHEN 'past_churned' THEN 'churned'
