@@ -22,6 +22,8 @@ class CrmConfig(AppConfig):
             history,
             inbound,
             member_panels,
+            merge_pages,
+            merging,
             notes,
             partitions,
             passes,
@@ -39,6 +41,7 @@ class CrmConfig(AppConfig):
 
         passes.register()
         computing.register()
+        merge_pages.register()
         wording.describe_all()
         history.register()
         member_panels.register()

@@ -266,16 +266,15 @@ def unbind_buyer(controller: OrgUnit, buyer: str, *, actor: Staff) -> list[int]:
 
 @transaction.atomic
 def one_person(review: MatchReview, keep: int, *, actor: Staff) -> Member:
-    """Merge the pair into the record `keep` (an id); who is faster decides.
+    """Merge the pair into the record `keep`, the id of a side as it stands.
 
     Raises AlreadyDecided with who it was, and what `merging.merge` raises.
     """
     merging.lock_controller(review.controller)
     if not reviews.decide_merged(review, actor=actor):
         raise AlreadyDecided.by(_fresh(review))
-    sides = [review.first, review.second]
-    kept = next(side for side in sides if side.pk == keep)
-    gone = next(side for side in sides if side.pk != keep)
+    one, other = reviews.standing_sides(review)
+    kept, gone = (one, other) if one.pk == keep else (other, one)
     return merging.merge(kept, gone, actor=actor, why="review")
 
 
@@ -290,6 +289,7 @@ def _fresh(review: MatchReview) -> MatchReview:
     return MatchReview.objects.select_related("decided_by").get(pk=review.pk)
 
 
-def pairs_about(member: Member) -> QuerySet[MatchReview]:
-    """Open pairs with this member on a side."""
-    return MatchReview.objects.open().filter(Q(first=member) | Q(second=member))
+def pairs_about(member: Member, staff: Staff) -> QuerySet[MatchReview]:
+    """Open pairs with this member on a side, those the person may see."""
+    rows = MatchReview.objects.visible_to(staff).open()
+    return rows.filter(Q(first=member) | Q(second=member))

@@ -23,6 +23,7 @@ from crm.errors import (
 )
 from crm.models import (
     Identity,
+    MatchReview,
     Member,
     MemberValue,
     Merge,
@@ -81,6 +82,20 @@ def merge(
     reviews.follow_merge(row)
     _tell(row, actor=actor)
     return kept
+
+
+def foresee(primary: Member, duplicate: Member, *, actor: Staff) -> list[MergeStep]:
+    """What `merge` would do, by doing it and taking the transaction back.
+
+    Raises what `merge` raises.
+    """
+    with transaction.atomic():
+        merge(primary, duplicate, actor=actor)
+        steps = MergeStep.objects.filter(merge__actor=actor).order_by("-merge_id")
+        newest = steps.values_list("merge_id", flat=True).first()
+        found = list(steps.filter(merge=newest).defer("rows", "ids"))
+        transaction.set_rollback(True)
+    return found
 
 
 def _lock(kept_pk: int, gone_pk: int) -> tuple[Member, Member]:
@@ -261,3 +276,5 @@ def _forget(member: Member) -> None:
     """What a merge knew of the person is not kept longer than the person."""
     everyone = Q(merge__kept=member) | Q(merge__kept__merged_into=member)
     MergeStep.objects.filter(everyone).delete()
+    pairs = MatchReview.objects.open().filter(Q(first=member) | Q(second=member))
+    pairs.delete()

@@ -33,6 +33,14 @@ def _standing() -> QuerySet[MatchReview]:
     )
 
 
+def standing_sides(review: MatchReview) -> tuple[Member, Member]:
+    """Both records, or the ones they became since."""
+    return (
+        review.first.merged_into or review.first,
+        review.second.merged_into or review.second,
+    )
+
+
 def are_apart(one: Member, other: Member) -> bool:
     """Whether somebody decided that these are two people."""
     records = Member.objects.filter(merged_into__in=[one, other])

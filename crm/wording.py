@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
+from crm.merge_words import why_of
 from crm.models import CHANNELS, PURPOSES, SOURCES, Member
 from crm.timeline import Group, describe
 
@@ -67,6 +68,10 @@ def _from(words: dict[str, Text], field: str) -> Any:
 
 def _plain(field: str) -> Any:
     return lambda data: str(data.get(field, ""))
+
+
+def _other(data: dict[str, Any]) -> Text:
+    return gettext("the other is #%(number)s") % {"number": data.get("other", "")}
 
 
 def _follow(data: dict[str, Any]) -> Text:
@@ -217,7 +222,8 @@ _OFFICIAL_ACCOUNT = (
         _edited,
     ),
     _Line("tag.removed", Group.TAG, _("A tag was taken off"), "label_off", _untagged),
-    _Line("merged", Group.PROFILE, _("Two records became one"), "merge", _plain("why")),
+    _Line("merged", Group.PROFILE, _("Two records became one"), "merge", why_of),
+    _Line("unmerged", Group.PROFILE, _("A merge was undone"), "call_split", _other),
 )
 _WECOM = (
     _Line(

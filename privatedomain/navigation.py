@@ -21,6 +21,8 @@ ICONS = {
     "service.conversation": "forum",
     "service.agentstate": "support_agent",
     "crm.member": "group",
+    "crm.matchreview": "compare",
+    "crm.merge": "merge",
     "crm.tag": "sell",
     "crm.taggroup": "category",
     "crm.category": "shopping_bag",

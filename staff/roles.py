@@ -52,6 +52,9 @@ _CONSENT = _view("crm.consententry", "crm.consenttext", "crm.topic")
 _ENTERING = {"crm.add_consententry"}
 _TOPICS = {"crm.add_topic", "crm.change_topic"}
 _COMPLAINTS = {"crm.view_complaint", "crm.change_complaint"}
+# Puts records of one person together; seen by all who look after the base as a whole.
+_MERGING = _view("crm.merge", "crm.matchreview") | {"crm.merge_member"}
+_CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
 _REMARKING = {"crm.remark_member", "crm.tag_member"}
 _REMARKING |= {"crm.change_member", "crm.view_note", "crm.add_note"}
@@ -142,6 +145,7 @@ _OPS_MANAGER = (
     | _WEIGHTS
     | _WEIGHING
     | _SELLING
+    | _MERGING
     | _view("staff.approval", "core.job")
     | {"wechat.change_account", "wechat.check_connection", "wechat.go_live_account"}
     | {"wechat.replay_inboundevent", "wechat.resolve_outboundmessage"}
@@ -164,6 +168,7 @@ ROLES: tuple[Role, ...] = (
         | _ENTERING
         | _COMPLAINTS
         | {"crm.add_consenttext"}
+        | _MERGING
         | _PEOPLE
         | _CAMPAIGNS
         | _view("core.auditentry", "core.job", "wechat.account")
@@ -218,6 +223,7 @@ ROLES: tuple[Role, ...] = (
         | _ENTERING
         | _TOPICS
         | {"crm.add_consenttext"}
+        | _MERGING
         | _CONTENT
         | {"content.approve_item"}
         | _PEOPLE
