@@ -58,6 +58,7 @@ POST_ONLY = (
         "workspace/.*/do/",
         "workspace/(here|status)/$",
     ),
+    *("matchreview/.*/decide/$", "crm/merge/.*/undo/$"),
     "reports/campaigns/.*/(refresh|lock|learnings)/$",
     *("campaign/.*/(start|add-task)/$", "campaigns/(tasks|gate-points)/"),
     "campaigns/touch/.*/(do|audience)/$",
