@@ -72,7 +72,8 @@ def follow(merge: Merge, undo: Undo, *, actor: Staff) -> None:
         return
     for pk in (kept.pk, gone.pk):
         member = Member.objects.get(pk=pk)
-        newest = Event.objects.filter(member=member, account__isnull=False).first()
+        acts = Event.objects.filter(member=member, key__startswith=_INBOUND)
+        newest = acts.filter(recorded_at__gt=merge.at).first()
         if newest is not None and newest.at > member.last_seen_at:
             member.last_seen_at = newest.at.replace(second=0, microsecond=0)
             member.save(update_fields=["last_seen_at"])
@@ -81,7 +82,7 @@ def follow(merge: Merge, undo: Undo, *, actor: Staff) -> None:
 
 
 def _follow_events(merge: Merge, returning: Returning) -> bool:
-    """Whether there were any lines since."""
+    """Whether any callback came since."""
     since = Event.objects.filter(member=merge.kept, recorded_at__gt=merge.at)
     rows = list(since.exclude(account=None).values_list("pk", "account_id", "key"))
     callbacks = {
@@ -101,7 +102,7 @@ def _follow_events(merge: Merge, returning: Returning) -> bool:
         ):
             theirs.append(pk)
     since.filter(pk__in=theirs).order_by().update(member=merge.gone)
-    return bool(rows)
+    return bool(callbacks)
 
 
 def _follow_consent(merge: Merge, returning: Returning, *, actor: Staff) -> bool:

@@ -38,6 +38,26 @@ def dump(*members: Member) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def differences(before: Any, after: Any) -> list[str]:
+    """Readable lines: which row of which table is not what it was."""
+    found = []
+    for label, rows in before.items():
+        old = _cells(label, rows)
+        new = _cells(label, after[label])
+        found += [f"was {cell}" for cell in sorted(old - new)]
+        found += [f"is {cell}" for cell in sorted(new - old)]
+    return found
+
+
+def _cells(label: str, rows: Any) -> set[str]:
+    key = _key(apps.get_model(label))
+    return {
+        f"{label} {[row[part] for part in key]} {name} = {value!r}"
+        for row in rows
+        for name, value in row.items()
+    }
+
+
 def _rows(model: type[models.Model], rows: Any) -> list[dict[str, Any]]:
     if model is Event:
         joined = Q(kind="conversation.closed", data__reason="merged")
