@@ -54,7 +54,6 @@ _TOPICS = {"crm.add_topic", "crm.change_topic"}
 _COMPLAINTS = {"crm.view_complaint", "crm.change_complaint"}
 # Puts records of one person together; seen by all who look after the base as a whole.
 _MERGING = _view("crm.merge", "crm.matchreview") | {"crm.merge_member"}
-_CONSENT = _view("crm.consententry")
 _CONVERSATIONS = _view("service.conversation", "service.message", "service.queue")
 _REMARKING = {"crm.remark_member", "crm.tag_member"}
 _REMARKING |= {"crm.change_member", "crm.view_note", "crm.add_note"}
