@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from core.rest.pages import LATEST_FIRST
 from core.rest.reading import MomentPageQuery, PageQuery, StrictCharField
 from core.rest.views import RowEndpoint, RowsEndpoint, documented
-from crm.models import Event, Identity, Member
+from crm import standing
+from crm.models import Event, Identity, Member, MemberTag
 from staff.authentication import caller
 from staff.models import Staff
 
@@ -32,13 +33,49 @@ class IdentityOut(serializers.ModelSerializer[Identity]):
         read_only_fields = fields
 
 
+class MemberTagOut(serializers.ModelSerializer[MemberTag]):
+    id = serializers.IntegerField(
+        source="tag_id", read_only=True, help_text="The tag's id."
+    )
+    name = serializers.CharField(source="tag.name", read_only=True)
+
+    class Meta:
+        model = MemberTag
+        fields = ["id", "name", "source", "set_at", "expires_at"]
+        read_only_fields = fields
+
+
 class MemberOut(serializers.ModelSerializer[Member]):
     identities = IdentityOut(many=True, read_only=True)
+    owner = serializers.IntegerField(
+        source="owner_id",
+        read_only=True,
+        allow_null=True,
+        help_text="Id of the colleague the member belongs to.",
+    )
+    tags = MemberTagOut(source="member_tags", many=True, read_only=True)
+    may_be_addressed = serializers.SerializerMethodField(
+        help_text="Whether marketing may reach the person at all: not opted out, not"
+        " frozen after a complaint, and reachable through an account."
+    )
 
     class Meta:
         model = Member
-        fields = ["id", "display_name", "stage", "identities"]
+        fields = [
+            "id",
+            "display_name",
+            "stage",
+            "rfm",
+            "trust",
+            "owner",
+            "may_be_addressed",
+            "tags",
+            "identities",
+        ]
         read_only_fields = fields
+
+    def get_may_be_addressed(self, member: Member) -> bool:
+        return standing.marketing(member).may_be_addressed
 
 
 class EventOut(serializers.ModelSerializer[Event]):
@@ -63,16 +100,28 @@ class MemberQuery(PageQuery):
     )
 
 
+_SHOWN = (
+    *("display_name", "stage", "rfm", "trust", "owner_id", "opted_out_at"),
+    *("frozen_until", "is_reachable", "merged_into_id", "purged_at"),
+)
+
+
 def members_for(staff: Staff) -> QuerySet[Member]:
     """Members somebody may see, with their identities, personal fields not loaded."""
     identities = Identity.objects.select_related("account").only(
         "member_id", "kind", "value", "account__slug"
     )
+    tags = MemberTag.objects.select_related("tag").only(
+        "member_id", "source", "set_at", "expires_at", "tag__name", "tag__group_id"
+    )
     return (
         Member.objects.visible_to(staff)
         .known()
-        .only("display_name", "stage")
-        .prefetch_related(Prefetch("identities", identities.order_by("id")))
+        .only(*_SHOWN)
+        .prefetch_related(
+            Prefetch("identities", identities.order_by("id")),
+            Prefetch("member_tags", tags.in_order()),
+        )
     )
 
 

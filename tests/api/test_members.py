@@ -2,6 +2,8 @@
 
 import pytest
 
+from crm import tagging
+from crm.models import Tag, TagGroup
 from tests.api.conftest import NOON
 
 MEMBERS = "/api/v1/members"
@@ -23,11 +25,33 @@ def test_a_member_is_told_with_all_identities(agent, brand):
         "id": member.pk,
         "display_name": "林小满",
         "stage": "prospect",
+        "rfm": "",
+        "trust": "T0",
+        "owner": None,
+        "may_be_addressed": True,
+        "tags": [],
         "identities": [
             {"kind": "openid", "account": "brand", "value": openid.value},
             {"kind": "unionid", "account": None, "value": unionid.value},
         ],
     }
+
+
+def test_a_member_is_told_with_tags_owner_and_whether_they_may_be_addressed(
+    agent, brand
+):
+    member = brand.member()
+    group = TagGroup.objects.create(code="care", name="关怀")
+    tag = Tag.objects.create(group=group, name="送礼")
+    tagging.tag([member.pk], tag, actor=agent.person)
+    member.owner, member.opted_out_at = agent.person, NOON
+    member.save()
+
+    told = agent.get(f"{MEMBERS}/{member.pk}").json()
+
+    assert told["owner"] == agent.person.pk
+    assert told["may_be_addressed"] is False
+    assert [(each["id"], each["name"]) for each in told["tags"]] == [(tag.pk, "送礼")]
 
 
 def test_a_member_is_found_by_any_whole_identity(agent, brand):
