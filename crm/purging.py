@@ -12,13 +12,26 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import audit
 from crm import registry
 from crm.identities import digest
-from crm.models import Event, Identity, Member, Relation, Tombstone
+from crm.models import (
+    Event,
+    Identity,
+    MatchReview,
+    Member,
+    Merge,
+    Order,
+    Refund,
+    Relation,
+    SegmentMember,
+    TagSet,
+    Tombstone,
+)
 from staff.accounts import system_staff
 from staff.models import Staff
 from wechat import erasure
@@ -85,7 +98,10 @@ def purge(pk: int, *, actor: Staff) -> bool:
     )
     Identity.objects.filter(member=member).delete()
     Event.objects.filter(member=member).update(data={})
-    Relation.objects.filter(member=member).update(remark="", description="")
+    Relation.objects.filter(member=member).update(
+        remark="", description="", channel_state=""
+    )
+    _let_go([member.pk, *member.merged_members.values_list("pk", flat=True)])
     for each in Member.objects.filter(merged_into=member):
         _empty(each)
         each.save()
@@ -104,6 +120,22 @@ def purge(pk: int, *, actor: Staff) -> bool:
     return True
 
 
+def _let_go(people: list[int]) -> None:
+    """Orders stay for the books, without anybody they belong to; the rest goes.
+
+    An order keeps shop, number and amounts for as long as the law wants them; without
+    member and buyer no segment, value or campaign ever meets it again.
+    """
+    orders = Order.objects.filter(member__in=people)
+    Refund.objects.filter(order__in=orders).update(reason="")
+    orders.update(member=None, buyer="", region="", note="")
+    SegmentMember.objects.filter(member__in=people).delete()
+    TagSet.objects.filter(member__in=people).delete()
+    pairs = Q(first__in=people) | Q(second__in=people)
+    MatchReview.objects.filter(pairs).delete()
+    Merge.objects.filter(Q(kept__in=people) | Q(gone__in=people)).update(why="")
+
+
 def _left_at(identity: Identity, member: Member, now: datetime) -> datetime:
     """Until when what somebody did belongs to what was purged."""
     if identity.is_following:
@@ -118,3 +150,5 @@ def _empty(member: Member) -> None:
     member.name_tokens = []
     member.remark = member.real_name = member.phone = ""
     member.phone_hash = member.phone_tail_hash = ""
+    member.gender = member.city = member.rfm = ""
+    member.birthday = member.owner = None

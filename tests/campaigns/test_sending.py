@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from campaigns import sending
+from campaigns import feeding, sending
 from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Response, Touch
 from core.models import AuditEntry
+from crm import complaints, consent, preference_links
+from crm.models import Topic
 from staff.models import Approval
 from tests.campaigns.speaking import (
     World,
@@ -26,7 +30,7 @@ from tests.campaigns.speaking import (
 )
 from tests.conftest import build_staff
 from tests.wechat.outbound.phone import Sandbox, running_sandbox
-from wechat import outcomes
+from wechat import mass, outcomes
 from wechat.models import App, OutboundBatch, OutboundMessage
 
 MASS = "message/mass/send"
@@ -109,8 +113,6 @@ def test_who_opts_out_after_the_start_is_left_out(world: World) -> None:
 
 
 def test_who_opts_out_of_a_planned_call_is_taken_out_of_it(world: World) -> None:
-    from campaigns import feeding
-
     members = world.people(4)
     touch = world.touch()
     sending.start(touch, actor=world.boss)
@@ -122,6 +124,52 @@ def test_who_opts_out_of_a_planned_call_is_taken_out_of_it(world: World) -> None
     assert counts_of(touch).reasons == {"opted_out": 1}
     outcomes = OutboundBatch.objects.order_by("number")
     assert [each.reason_code for each in outcomes] == ["outdated", ""]
+
+
+def test_a_choice_on_the_preference_page_holds_for_the_next_chunk(
+    world: World,
+) -> None:
+    """One stops everything, one the topic, one the channel, while it goes out."""
+    topic = Topic.objects.create(name="新品")
+    members = world.people(8)
+    touch = world.touch(batch_size=2, topic=topic)
+    sending.start(touch, actor=world.boss)
+    feeding.drain(5)  # two calls are planned, four people wait
+    mass.drain(5)
+    chosen = {"do": "save", "often": "0", "personal": "1"}
+    for member, sent in (
+        (members[4], {"do": "stop"}),
+        (members[5], chosen | {"channel": ["mass", "custom"]}),
+        (members[6], chosen | {"channel": ["custom"], "topic": [str(topic.pk)]}),
+    ):
+        address = preference_links.address_of(member)
+        answer = Client().post(urlsplit(address).path, sent)
+        assert answer.status_code == 302
+    until_done(touch)
+    found = counts_of(touch).reasons
+    assert found["opted_out"] == found["topic_off"] == found["channel_off"] == 1
+    assert sum(world.received(touch)) == 8 - sum(found.values())
+
+
+def test_a_message_that_is_planned_asks_the_topic_once_more(world: World) -> None:
+    topic = Topic.objects.create(name="新品")
+    people = [world.writer() for _number in range(2)]
+    touch = world.touch(channel="custom", topic=topic)
+    sending.start(touch, actor=world.boss)
+    feeding.drain(5)  # planned, not sent yet
+    consent.withdraw(
+        people[0],
+        purpose="topic",
+        topic=topic,
+        actor=world.boss,
+        at=timezone.now(),
+        key="1",
+        source="staff",
+    )
+    complaints.begin(people[1], reason="太多消息", actor=world.boss)
+    until_done(touch)
+    assert counts_of(touch).reasons == {"topic_off": 1, "complaint": 1}
+    assert world.received(touch) == []
 
 
 # -- two at once, and the clock
@@ -267,8 +315,6 @@ def test_a_pause_stands_still_and_goes_on(world: World) -> None:
     world.people(6)
     touch = world.touch(batch_size=2)
     sending.start(touch, actor=world.boss)
-    from campaigns import feeding
-
     feeding.drain(5)
     sending.pause(touch, actor=world.boss, reason="价格写错了吗")
     before = world.sandbox.last_call()
@@ -283,8 +329,6 @@ def test_a_pause_stands_still_and_goes_on(world: World) -> None:
 
 @pytest.mark.parametrize("channel", ["mass", "custom"])
 def test_a_stop_leaves_out_whoever_waits(channel: str, world: World) -> None:
-    from campaigns import feeding
-
     world.people(5, may_reply=True)
     touch = world.touch(channel=channel, batch_size=2)
     sending.start(touch, actor=world.boss)

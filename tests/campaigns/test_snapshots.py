@@ -12,8 +12,8 @@ from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Touch
 from content.models import MarketingDay
 from core.models import SystemSetting
-from crm import consent, merging
-from crm.models import Identity
+from crm import complaints, consent, merging
+from crm.models import Identity, Topic
 from staff.accounts import system_staff
 from tests.campaigns.audiences import (
     build_audience,
@@ -153,6 +153,50 @@ def test_frequency_cap(world, key, times):
     contacted(world.side, nearly, times - 1, at=at, channel="custom")
     assert judge(world, member) == "frequency_cap"
     assert verdicts(Touch.objects.latest("pk"))[nearly.pk] == ""
+
+
+def test_what_members_chose_leaves_them_out_of_that_only(world):
+    actor, now = system_staff("test"), timezone.now()
+    offers, care = (Topic.objects.create(name=name) for name in ("优惠", "保养"))
+    people = [make_member(world.side) for _number in range(4)]
+    told = {"actor": actor, "at": now, "source": "preferences"}
+    one, two, three, angry = people
+    consent.withdraw(one, key="1", purpose="topic", topic=offers, **told)
+    consent.withdraw(two, key="2", channel="mass", **told)
+    consent.withdraw(three, key="3", purpose="personalisation", **told)
+    complaints.begin(angry, reason="太多消息", actor=actor)
+    open_window(world.app, two, morning() + timedelta(hours=1))
+
+    def reasons_of(**fields):
+        others = [make_member(world.side, stage="new") for _number in range(2)]
+        touch = draft(world.side, **fields)
+        snapshots.take(touch)
+        found = verdicts(touch)
+        is_chat = fields.get("channel") == "custom"
+        assert is_chat or all(found[other.pk] == "" for other in others)
+        return [found.get(person.pk) for person in people]
+
+    assert reasons_of(topic=offers) == ["topic_off", "channel_off", "", "complaint"]
+    assert reasons_of(topic=care)[0] == ""
+    assert reasons_of()[0] == ""
+    assert reasons_of(channel="custom")[1] == ""
+    everybody = {"stages": ["prospect", "new"]}
+    assert reasons_of(audience=everybody)[2] == "no_personalisation"
+    later = {"scheduled_at": morning(40)}
+    complaints.close(angry.complaints.get(), outcome="解决", actor=actor)
+    assert reasons_of()[3] == "complaint"
+    assert reasons_of(**later)[3] == ""
+
+
+def test_whoever_wants_one_a_week_gets_one_a_week(world):
+    member, free = make_member(world.side), make_member(world.side)
+    told = {"actor": system_staff("test"), "at": timezone.now()}
+    consent.limit(member, max_per_week=1, key="1", source="preferences", **told)
+    at = morning() - timedelta(minutes=5)
+    for person in (member, free):
+        contacted(world.side, person, 1, at=at, channel="custom")
+    assert judge(world, member) == "frequency_cap"
+    assert verdicts(Touch.objects.latest("pk"))[free.pk] == ""
 
 
 def test_quiet_hours_leave_everybody_out_when_the_time_ends_within_them(world):

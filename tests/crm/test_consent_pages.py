@@ -341,4 +341,4 @@ def test_past_the_limit_one_is_told_when_and_the_privacy_officer_who(
     assert "2026-11-23" in watching.get(address, {"from": "x"}).content.decode()
     assert client.get(address).status_code == 403
     elsewhere = build_staff("privacy_officer", org_unit=world.dealer)
-    assert "订单" not in signed_in(elsewhere).get(address).content.decode()
+    assert "核对订单" not in signed_in(elsewhere).get(address).content.decode()

@@ -58,7 +58,7 @@ def in_sql(channel: str, topic: Topic, *, is_personal: bool) -> dict[int, str]:
                     WHEN people.opted_out_at IS NOT NULL THEN 'opted_out'
                     {permission.CHOSEN} ELSE '' END AS reason
                 FROM people {permission.JOIN}
-            ) SELECT id, reason FROM judged""",
+            ) SELECT id, reason FROM judged""",  # noqa: S608
             values,
         )
         return dict(cursor.fetchall())

@@ -13,6 +13,8 @@ from django.utils import timezone
 from PIL import Image
 
 from core import live
+from crm.models import Complaint
+from crm.models.consents import NO_END
 from service import assignments, attention, presence, replies
 from service.models import AgentState, Conversation, Message
 from service.tasks import mark_absent
@@ -306,3 +308,22 @@ def test_what_came_in_is_read_by_a_post_of_its_holder_only(
     assert unread() == 3
     assert do(agent, conversation, "read").status_code == 200
     assert unread() == 0
+
+
+def test_a_conversation_is_noted_as_a_complaint_once_and_marketing_stops(
+    brand: Side, agent: Any
+) -> None:
+    conversation = brand.conversation()
+    do(agent, conversation, "claim")
+    assert do(agent, conversation, "complain", reason=" ").status_code == 409
+    for _twice in range(2):
+        told = do(agent, conversation, "complain", reason="连发三条广告")
+        assert told.json() == {"ok": True}
+    complaint = Complaint.objects.get()
+    assert complaint.reference == f"conversation:{conversation.pk}"
+    assert complaint.member.frozen_until == NO_END
+    text = desk_of(agent, conversation).content.decode()
+    assert "已登记为投诉" in text
+    assert "营销冻结" in text
+    other = brand.agent()
+    assert do(other, conversation, "complain", reason="好奇").status_code in (403, 404)
