@@ -77,8 +77,13 @@ def add(request: HttpRequest) -> HttpResponse:
         if not draft.problems:
             made = _create(draft, kind, controller, staff)
         if made is not None:
-            messages.success(request, _("Saved."))
             page = "people" if kind == Kind.LIST else "change"
+            messages.success(
+                request,
+                _("Saved.")
+                if kind == Kind.LIST
+                else _("Saved. The members are being counted anew."),
+            )
             return HttpResponseRedirect(
                 reverse(f"admin:crm_segment_{page}", args=[made.pk])
             )

@@ -16,7 +16,7 @@ from campaigns import snapshots
 from campaigns.models import Campaign, Phase, Touch
 from content import items
 from content.models import Item
-from crm.models import Event, Identity, Member, Order
+from crm.models import Event, Identity, Member, Order, Segment, SegmentMember
 from service.models import Conversation, Message, Queue
 from staff import tokens
 from staff.models import OrgUnit, Staff
@@ -62,6 +62,18 @@ class Side:
             member=member,
             **given | {"placed_at": NOON, "paid_at": NOON} | fields,
         )
+
+    def segment(self, *members: Member, **fields: Any) -> Segment:
+        """A segment computed with these members."""
+        owner, _made = Staff.objects.get_or_create(
+            username=f"writer-{self.unit.pk}", org_unit=self.unit
+        )
+        rule = {"all": [{"on": "phone", "known": True}]}
+        given = {"name": f"人群{next(_numbers)}", "rule": rule, "owner": owner}
+        segment = Segment.objects.create(controller=self.unit, **given | fields)
+        for member in members:
+            SegmentMember.objects.create(segment=segment, member=member)
+        return segment
 
     def item(self, **fields: Any) -> Item:
         writer, _made = Staff.objects.get_or_create(

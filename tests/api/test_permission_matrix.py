@@ -13,6 +13,10 @@ ROOT = "/api/v1/"
 READ_MEMBERS = ("members", "members/{member}", "members/{member}/events")
 READ_ORDERS = ("products", "orders", "orders/{order}")
 SELL = ("orders/{order}/refunds",)
+READ_SEGMENTS = (
+    *("segments", "segments/estimate", "segments/{segment}"),
+    *("segments/{segment}/members", "segments/{segment}/why?member={member}"),
+)
 READ_TALK = (
     "conversations",
     "conversations/{conversation}",
@@ -31,18 +35,23 @@ READ_CAMPAIGNS = (
 BRAKE = tuple(f"touches/{{touch}}/{verb}" for verb in ("pause", "resume", "stop"))
 EVERYTHING = {
     *(*READ_MEMBERS, *READ_TALK, *READ_CONTENT, *GATEWAY, *ANSWER, *RECAP),
-    *(*READ_CAMPAIGNS, *BRAKE, *READ_ORDERS, *SELL),
+    *(*READ_CAMPAIGNS, *BRAKE, *READ_ORDERS, *SELL, *READ_SEGMENTS),
     "accounts",
 }
 ALLOWED = {
     "administrator": EVERYTHING,
-    "privacy_officer": {*READ_MEMBERS, *READ_ORDERS, *READ_CAMPAIGNS, "accounts"},
+    "privacy_officer": {
+        *(*READ_MEMBERS, *READ_SEGMENTS, *READ_ORDERS, *READ_CAMPAIGNS),
+        "accounts",
+    },
     "ops_specialist": {
+        *READ_SEGMENTS,
         *(*READ_MEMBERS, *READ_ORDERS, *READ_CONTENT, *READ_CAMPAIGNS, *BRAKE, *RECAP),
         "accounts",
     },
     "community_manager": {
         *RECAP,
+        *READ_SEGMENTS,
         *READ_MEMBERS,
         *READ_ORDERS,
         *READ_CONTENT,
@@ -66,6 +75,7 @@ ALLOWED = {
     },
     "ops_manager": EVERYTHING - {*ANSWER},
     "store_manager": {
+        *READ_SEGMENTS,
         *(
             *READ_MEMBERS,
             *READ_ORDERS,
@@ -79,6 +89,7 @@ ALLOWED = {
     "dealer": EVERYTHING,
     "analyst": {
         *RECAP,
+        *READ_SEGMENTS,
         *READ_MEMBERS,
         *READ_ORDERS,
         *READ_CONTENT,
@@ -97,9 +108,10 @@ def store(brand):
 
 
 def call(client, address, **ids):
-    verb = client.post if address in (*ANSWER, *BRAKE, *SELL) else client.get
+    posted = (*ANSWER, *BRAKE, *SELL, "segments/estimate")
+    verb = client.post if address in posted else client.get
     extra = {"headers": {"Idempotency-Key": "k"}} if address.endswith("reply") else {}
-    bodies = {"reply": {"text": "您好"}, "refunds": REFUND}
+    bodies = {"reply": {"text": "您好"}, "refunds": REFUND, "estimate": {"rule": {}}}
     body = bodies.get(address.rpartition("/")[2])
     return verb(ROOT + address.format(**ids), body, format="json", **extra)
 
@@ -132,6 +144,7 @@ def test_a_role_may_call_exactly_what_the_table_says(api, brand, role):
             campaign=touch.campaign_id,
             touch=touch.pk,
             order=brand.order().pk,
+            segment=brand.segment().pk,
         )
         (refused if answer.status_code == 403 else allowed).add(address)
         assert answer.status_code in {200, 201, 403, 409}, address
@@ -195,6 +208,7 @@ def refuse_rows_of(client, role, theirs, writer):
         "campaign": touch.campaign_id,
         "touch": touch.pk,
         "order": order.pk,
+        "segment": theirs.segment(member).pk,
     }
     nobody = dict.fromkeys(ids, NOBODY)
 
@@ -203,6 +217,8 @@ def refuse_rows_of(client, role, theirs, writer):
         if "{" in address:
             assert answer.status_code == 404, address
             assert answer.content == call(client, address, **nobody).content
+        elif address == "segments/estimate":
+            assert answer.json()["total"] == 0
         else:
             shown = answer.json()["results"]
             assert all(row.get("slug") != theirs.account.slug for row in shown)
