@@ -320,15 +320,13 @@ _BEFORE_THE_END = (
 )
 
 
-def uses_of_segment(
-    segment: Segment, staff: Staff | None = None
-) -> list[tuple[Text, str]]:
+def uses_of_segment(segment: Segment, staff: Staff) -> list[tuple[Text, str]]:
     """Registered with crm: touches that still have to be said to the segment.
 
     Those `staff` may not see are counted only.
     """
     rows = _touches_using(segment.pk)
-    seen = rows if staff is None else rows.visible_to(staff)
+    seen = rows.visible_to(staff)
     words = _("touch “%(touch)s” (%(campaign)s)")
     found: list[tuple[Text, str]] = [
         (
