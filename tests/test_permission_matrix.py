@@ -64,6 +64,7 @@ POST_ONLY = (
     "campaigns/touch/.*/(do|audience)/$",
     *("/item/.*/(submit|approve|return|withdraw|archive|restore|plan)/$",),
     *("slots/.*/(move|cancel|publish|exchange)/$", "content/preview/$"),
+    *("crm/(imports|exports)/.*/do/$", "crm/exports/.*/file/$"),
     *("rotate-keys/$", "^api/.*/(claim|reply|close|pause|resume|stop)/?$"),
 )
 
@@ -74,6 +75,8 @@ MODELS = {
     "conversations": "service.Conversation",
     "conversation_id": "service.Conversation",
     "job_id": "core.Job",
+    "import_id": "crm.Import",
+    "export_id": "crm.Export",
     "account_id": "wechat.Account",
     "media": "wechat.Media",
     "workspace": "service.Conversation",

@@ -54,6 +54,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "returned_by": None,
         "submitted_by": None,
     },
+    "crm.import": {"layout": {"format": "csv", "headers": ["手机号"]}},
+    "crm.export": {"approval": None, "job": None},
     "crm.member": {"merged_into": None, "purged_at": None},
     "crm.segment": {
         "archived_at": None,
