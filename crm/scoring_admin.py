@@ -14,10 +14,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from crm.models import Category, ScoreWeight
 from crm.tag_admin import _OwnForm, _OwnOrShared
-from crm.value.weights import keys
+from crm.value.weights import keys, plain
 
 
 class CategoryForm(_OwnForm):
@@ -58,7 +59,9 @@ class CategoryAdmin(_OwnOrShared):
 class ScoreWeightForm(_OwnForm):
     """A new value of a number the rules know, from today or later."""
 
-    which = forms.ChoiceField(label=gettext_lazy("weight"))
+    which = forms.ChoiceField(
+        label=gettext_lazy("weight"), widget=UnfoldAdminSelectWidget
+    )
 
     class Meta:
         model = ScoreWeight
@@ -69,6 +72,7 @@ class ScoreWeightForm(_OwnForm):
         field = self.fields.get("which")
         if isinstance(field, forms.ChoiceField):  # not for somebody who only looks
             field.choices = [(key.name, key.label) for key in keys().values()]
+            self.fields["effective_from"].initial = timezone.localdate()
 
     def clean_effective_from(self) -> date:
         day: date = self.cleaned_data["effective_from"]
@@ -94,8 +98,8 @@ class ScoreWeightForm(_OwnForm):
         if not key.minimum <= value <= key.maximum:
             words = _("Between %(minimum)s and %(maximum)s.")
             bounds = {
-                "minimum": f"{key.minimum.normalize():f}",
-                "maximum": f"{key.maximum.normalize():f}",
+                "minimum": plain(key.minimum),
+                "maximum": plain(key.maximum),
             }
             self.add_error("value", words % bounds)
         elif key.is_whole and value % 1:
@@ -113,7 +117,7 @@ class ScoreWeightAdmin(_OwnOrShared):
     """A changed number is a new row with its date; rows that count stay as they are."""
 
     form = ScoreWeightForm
-    list_display = ("label", "value", "category", "effective_from", "owner", "note")
+    list_display = ("label", "number", "category", "effective_from", "owner", "note")
     list_display_links = ("label",)
     list_select_related = ("category", "controller")
     ordering = ("key", "-effective_from")
@@ -124,6 +128,10 @@ class ScoreWeightAdmin(_OwnOrShared):
     def label(self, row: ScoreWeight) -> str:
         key = keys().get(row.key)
         return key.label if key else row.key
+
+    @admin.display(description=gettext_lazy("value"), ordering="value")
+    def number(self, row: ScoreWeight) -> str:
+        return plain(row.value)
 
     def heading(self, obj: Model) -> str:
         assert isinstance(obj, ScoreWeight)

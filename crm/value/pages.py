@@ -26,7 +26,7 @@ from crm import history
 from crm.models import Member, ScoreWeight, StageChange, ValueCount, ValueCut
 from crm.registry import Panel, add_panel
 from crm.value import running, words
-from crm.value.weights import keys
+from crm.value.weights import keys, plain
 from staff.models import Staff
 
 GROUP = navigation.MEMBERS
@@ -143,16 +143,26 @@ def index(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _cuts(staff: Staff) -> list[ValueCut]:
-    """Of the person's data controller; who sees all sees them by controller."""
+def _cuts(staff: Staff) -> list[tuple[ValueCut, str]]:
+    """Of the person's data controller, in words; who sees all sees them by controller."""
     rows = ValueCut.objects.select_related("category", "controller")
     if not staff.is_superuser:
         home = staff.org_unit
         rows = rows.filter(controller=home.controller_id if home else None)
-    return list(rows.filter(buyers__gt=0).order_by("controller", "-buyers")[:50])
+    found = rows.filter(buyers__gt=0).order_by("controller", "-buyers")[:50]
+    return [(cut, _scores(cut) if cut.is_scored else "") for cut in found]
 
 
-def _numbers(staff: Staff) -> list[tuple[str, ScoreWeight]]:
+def _scores(cut: ValueCut) -> str:
+    """ "R ≤ 30 / 60 / 120 / 240 · F ≥ 9 / 6 / 3 / 2 · M ≥ …", from score 5 down to 2."""
+    parts = (("R ≤", cut.r_days), ("F ≥", cut.f_orders), ("M ≥", cut.m_spend))
+    return " · ".join(
+        f"{sign} {' / '.join('–' if n is None else plain(n) for n in numbers)}"
+        for sign, numbers in parts
+    )
+
+
+def _numbers(staff: Staff) -> list[tuple[str, str, ScoreWeight]]:
     """The rows in force and to come, by key."""
     names = keys()
     rows = ScoreWeight.objects.visible_to(staff).select_related(
@@ -161,7 +171,7 @@ def _numbers(staff: Staff) -> list[tuple[str, ScoreWeight]]:
     order = {name: place for place, name in enumerate(names)}
     found = [row for row in rows.order_by("-effective_from")[:500] if row.key in names]
     found.sort(key=lambda row: (order[row.key], row.controller_id or 0))
-    return [(names[row.key].label, row) for row in found]
+    return [(names[row.key].label, plain(row.value), row) for row in found]
 
 
 def _under_way() -> JobQuerySet:

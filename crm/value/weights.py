@@ -58,6 +58,12 @@ def keys() -> dict[str, Key]:
     }
 
 
+def plain(number: Decimal | int) -> str:
+    """A number without needless zeros: "60", "0.5"."""
+    text = f"{number:f}" if isinstance(number, Decimal) else str(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 class Weights:
     """The numbers in force on a day for one data controller (one query).
 

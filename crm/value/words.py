@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from core.registry import Text
 from crm.models import Member, MemberValue, StageChange, ValueCut
 from crm.value.moments import AsOf
+from crm.value.weights import plain
 
 EVIDENCE: dict[str, Text] = {
     "talked": gettext_lazy("wrote and was answered (T1)"),
@@ -71,7 +71,7 @@ def why(member: Member) -> list[Because]:
         Because(
             "relationship",
             _("Closeness"),
-            f"{value.get_bond_display()} · {_plain(value.relationship)}",
+            f"{value.get_bond_display()} · {plain(value.relationship)}",
             _(
                 "both sides' messages, halved in weight every 30 days or as set;"
                 " our answers count only as far as the customer spoke"
@@ -181,14 +181,7 @@ def _held(score: int, cuts: list[Any], *, is_below: bool = False) -> str:
     place = 5 - score if score > 1 else 3
     if place >= len(cuts) or cuts[place] is None:
         return ""
-    return f" {sign[0] if score > 1 else sign[1]} {_plain(cuts[place])}"
-
-
-def _plain(number: Any) -> str:
-    if isinstance(number, Decimal):
-        text = f"{number:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return str(number)
+    return f" {sign[0] if score > 1 else sign[1]} {plain(cuts[place])}"
 
 
 def trust_reason(evidence: list[str]) -> str:
