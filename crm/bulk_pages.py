@@ -198,8 +198,9 @@ def _page(
 ) -> TemplateResponse:
     staff = _staff(request)
     target = _chosen(verb, staff, chosen)
-    context = {
+    context: dict[str, Any] = {
         "verb": verb,
+        "label": verb.action.label,
         "asked": asked,
         "chosen": chosen,
         "error": error,

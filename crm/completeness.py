@@ -25,7 +25,7 @@ class Part:
 PARTS = (
     Part(
         "name",
-        _("name"),
+        pgettext_lazy("a member", "name"),
         lambda member: bool(member.remark) or not member.is_placeholder_name,
         "remark",
     ),

@@ -9,8 +9,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 
-from crm.history import change_title, why_changed
-from crm.models import Member, Order, StageChange
+from crm.models import Member, Order
 from crm.registry import Panel, add_panel
 
 SHOWN = 5
@@ -18,18 +17,7 @@ SHOWN = 5
 
 def register() -> None:
     """Called once, in AppConfig.ready()."""
-    for panel in (
-        Panel("orders", _("Orders"), "crm.view_order", _orders, order=5),
-        Panel(
-            "stages",
-            _("Stages so far"),
-            "crm.view_member",
-            _stages,
-            order=60,
-            side="left",
-        ),
-    ):
-        add_panel(panel)
+    add_panel(Panel("orders", _("Orders"), "crm.view_order", _orders, order=5))
 
 
 def _orders(request: HttpRequest, member: Member) -> str:
@@ -47,19 +35,3 @@ def _orders(request: HttpRequest, member: Member) -> str:
         **totals,
     }
     return render_to_string("crm/member_orders.html", context, request)
-
-
-def _stages(request: HttpRequest, member: Member) -> str:
-    """The last changes of stage and trust with the reason; left out before the first."""
-    changes = list(StageChange.objects.filter(member=member)[: SHOWN + 1])
-    if not changes:
-        return ""
-    context = {
-        "member": member,
-        "changes": [
-            (change, change_title(change), why_changed(change))
-            for change in changes[:SHOWN]
-        ],
-        "has_more": len(changes) > SHOWN,
-    }
-    return render_to_string("crm/member_stages.html", context, request)

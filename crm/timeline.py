@@ -17,6 +17,7 @@ from typing import Any
 
 from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.copying import copy
 from core.inserting import insert_new
@@ -39,7 +40,7 @@ class Group(models.TextChoices):
     RELATION = "relation", _("WeCom")
     SERVICE = "service", _("Service")
     CONSENT = "consent", _("Consent")
-    NOTE = "note", _("Notes")
+    NOTE = "note", pgettext_lazy("about a member", "Notes")
     PROFILE = "profile", _("Profile")
 
 

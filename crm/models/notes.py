@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.models.people import Member
 from staff.models import Staff
@@ -28,7 +29,7 @@ class Note(models.Model):
     staff = models.ForeignKey(
         Staff, on_delete=models.PROTECT, related_name="+", verbose_name=_("by")
     )
-    text = models.CharField(_("note"), max_length=500)
+    text = models.CharField(pgettext_lazy("about a member", "note"), max_length=500)
     at = models.DateTimeField(_("at"), default=timezone.now)
     changed_at = models.DateTimeField(_("changed at"), null=True, blank=True)
     # Grows with every change; a page writes only over what it has read.
@@ -37,8 +38,8 @@ class Note(models.Model):
     objects = NoteQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("note")
-        verbose_name_plural = _("notes")
+        verbose_name = pgettext_lazy("about a member", "note")
+        verbose_name_plural = pgettext_lazy("about a member", "notes")
         ordering = ["-at", "-id"]
         default_permissions = ("view", "add")
         indexes = [models.Index(fields=["member", "-at"], name="crm_note_of")]

@@ -72,6 +72,7 @@ def test_an_action_of_the_list_leads_to_its_page(client, world, manager, tag):
     text = client.get(response.headers["Location"]).content.decode()
     assert "已选 2 位会员" in text
     assert "金卡" in text
+    assert 'pd-button-primary">添加标签<' in text
 
 
 def test_who_is_left_out_and_why_is_said_before_and_after(

@@ -112,7 +112,7 @@ def test_one_timeline_holds_every_source_once_in_order(
     assert len(seen) == 12
     assert [at for at, _t in seen] == sorted((at for at, _t in seen), reverse=True)
     titles = {str(title) for _at, title in seen}
-    assert {"收到群发消息", "周敏的备注", "下单 ¥100.00", "退款 ¥10.00"} <= titles
+    assert {"收到群发消息", "周敏的跟进记录", "下单 ¥100.00", "退款 ¥10.00"} <= titles
     assert any("潜客 → 新客" in title for title in titles)
 
 
@@ -351,7 +351,7 @@ def test_a_brand_new_member_has_a_page_that_teaches(client, world, supervisor):
     )
     text = client.get(page_of(nobody)).content.decode()
     assert "还没有订单" in text
-    assert "还没有备注" in text
+    assert "还没有跟进记录" in text
     assert f"{page_of(nobody, 'edit')}?focus=phone" in text
 
 
