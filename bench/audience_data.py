@@ -9,15 +9,18 @@ from typing import Any
 PEOPLE = """
 INSERT INTO crm_member (controller_id, display_name, is_placeholder_name, remark,
     name_tokens, stage, real_name, phone, phone_hash, phone_tail_hash, is_reachable,
-    opted_out_at, first_seen_at, last_seen_at)
+    opted_out_at, first_seen_at, last_seen_at, frozen_until, no_personalisation,
+    rfm, trust, gender, city)
 SELECT %(controller)s, '会员' || n, false, '', ARRAY['会员'],
-    (ARRAY['prospect', 'new', 'active', 'loyal', 'dormant', 'churned'])[1 + n %% 6],
+    (ARRAY['prospect', 'new', 'growing', 'loyal', 'dormant', 'churned'])[1 + n %% 6],
     '', '',
     CASE WHEN n %% 10 < 4 THEN encode(sha256((CASE WHEN n %% 100 = 12 THEN n - 1 ELSE n END
         )::text::bytea), 'hex') ELSE '' END,
     '', n %% 20 <> 7, CASE WHEN n %% 33 = 5 THEN now() - interval '9 days' END,
     now() - interval '200 days' - n * interval '1 second',
-    now() - (n %% 120) * interval '1 day'
+    now() - (n %% 120) * interval '1 day',
+    CASE WHEN n %% 500 = 9 THEN now() + interval '20 days' END, n %% 100 = 31,
+    '', 'T0', '', ''
 FROM generate_series(%(first)s, %(last)s) n
 """
 ADDRESSES = """
@@ -52,6 +55,14 @@ SELECT id, 'marketing', %(account)s, CASE WHEN id %% 40 = 9 THEN 'withdrawn'
     ELSE 'granted' END, 'message', '', 'bench:' || id, now() - interval '50 days'
 FROM crm_member WHERE id %% 4 = 1 AND controller_id = %(controller)s
 """
+# Who ever chose something: few, and of these some refuse what is sent.
+CHOICES = """
+INSERT INTO crm_preference (member_id, channels_off, topics_off, max_per_week,
+    changed_at, link_serial)
+SELECT id, CASE WHEN id %% 3 = 0 THEN ARRAY['mass'] ELSE ARRAY[]::varchar[] END,
+    ARRAY[]::bigint[], CASE WHEN id %% 3 = 1 THEN 1 END, now(), 0
+FROM crm_member WHERE id %% 25 = 4 AND controller_id = %(controller)s
+"""
 # Each of the earlier touches of the month reached tenths of the base.
 CONTACTS = """
 INSERT INTO campaigns_recipient (touch_id, member_id, address, state, reason,
@@ -83,7 +94,7 @@ def prepare(count: int) -> Any:
         last = min(first + CHUNK - 1, count)
         _run(PEOPLE, values | {"first": first, "last": last})
         print(f"members: {last:,}", flush=True)
-    for text in (ADDRESSES, TAGS, TESTERS, CONSENTS):
+    for text in (ADDRESSES, TAGS, TESTERS, CONSENTS, CHOICES):
         _run(text, values)
     touch = _touch("bench", "draft")
     _contact(touch, values)
