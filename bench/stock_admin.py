@@ -1,0 +1,192 @@
+"""The stock Django admin over a plaintext copy of the members, for bench.members alone.
+
+    python -m bench.stock_admin < {"database": URL, "rounds": 3, "questions": {name: query}}
+
+A process of its own with plain settings: no theme, no scope, nothing of ours but the
+rows. It has what the list of ours shows (stage, value, accounts, tags, store, owner,
+marketing, last seen), the same filters, and its search over name, remark and phone; in
+its favour, the related rows are prefetched, and ids and order numbers are not searched.
+Prints {name: [ms, …]} as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+COPY = """
+DROP TABLE IF EXISTS bench_member;
+CREATE TABLE bench_member AS SELECT id, display_name, remark, ''::text AS phone, stage, rfm,
+    trust, owner_id, org_unit_id, is_reachable, opted_out_at, last_seen_at FROM crm_member;
+ALTER TABLE bench_member ADD PRIMARY KEY (id);
+CREATE INDEX bench_member_owner ON bench_member (owner_id);
+CREATE INDEX bench_member_unit ON bench_member (org_unit_id);
+"""
+
+
+def configure(database: str) -> None:
+    import django
+    from django.conf import settings
+
+    parts = urlsplit(database)
+    settings.configure(
+        SECRET_KEY="bench",  # noqa: S106
+        ROOT_URLCONF=__name__,
+        ALLOWED_HOSTS=["testserver"],
+        USE_TZ=True,
+        INSTALLED_APPS=[
+            *("django.contrib.admin", "django.contrib.auth"),
+            *("django.contrib.contenttypes", "django.contrib.sessions"),
+            *("django.contrib.messages", "django.contrib.staticfiles", "bench"),
+        ],
+        STATIC_URL="/static/",
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+            f"{__name__}.everybody_is_root",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.postgresql",
+                "HOST": parts.hostname,
+                "PORT": parts.port,
+                "USER": parts.username,
+                "PASSWORD": parts.password,
+                "NAME": parts.path.strip("/"),
+                "CONN_MAX_AGE": None,
+            }
+        },
+    )
+    django.setup()
+
+
+def everybody_is_root(answer: Any) -> Any:
+    from django.contrib.auth.models import User
+
+    def middleware(request: Any) -> Any:
+        request.user = User(pk=1, username="bench", is_staff=True, is_superuser=True)
+        return answer(request)
+
+    return middleware
+
+
+def define() -> None:
+    """The models over our tables and the admin, as a project without us would have them."""
+    from django.contrib import admin
+    from django.db import models
+    from django.urls import path
+
+    def table(called: str, db_table: str, /, **fields: Any) -> Any:
+        meta = {"app_label": "bench", "managed": False, "db_table": db_table}
+        members = {"__module__": __name__, "Meta": type("Meta", (), meta), **fields}
+        members["__str__"] = lambda row: getattr(row, "name", "") or row.display_name
+        return type(called, (models.Model,), members)
+
+    def text(**more: Any) -> Any:
+        return models.CharField(max_length=80, **more)
+
+    def link(to: Any, **more: Any) -> Any:
+        return models.ForeignKey(to, on_delete=models.PROTECT, null=True, **more)
+
+    unit = table("OrgUnit", "staff_orgunit", name=text())
+    staff = table("Colleague", "staff_staff", display_name=text())
+    account = table("Account", "wechat_account", name=text())
+    tag = table("Tag", "crm_tag", name=text())
+    member = table(
+        "Member",
+        "bench_member",
+        display_name=text(),
+        remark=text(),
+        phone=text(),
+        stage=text(choices=[(word, word) for word in _STAGES]),
+        rfm=text(choices=[(word, word) for word in _RFM]),
+        trust=text(choices=[(word, word) for word in ("T0", "T1", "T2", "T3")]),
+        owner=link(staff),
+        org_unit=link(unit),
+        is_reachable=models.BooleanField(),
+        opted_out_at=models.DateTimeField(null=True),
+        last_seen_at=models.DateTimeField(),
+        tags=models.ManyToManyField(tag, through="bench.MemberTag"),
+        accounts=models.ManyToManyField(account, through="bench.Identity"),
+    )
+    table("MemberTag", "crm_membertag", member=link(member), tag=link(tag))
+    table("Identity", "crm_identity", member=link(member), account=link(account))
+
+    class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+        list_display = (
+            *("__str__", "stage", "rfm", "trust", "accounts_shown", "tags_shown"),
+            *("org_unit", "owner", "is_reachable", "opted_out_at", "last_seen_at"),
+        )
+        list_filter = (
+            *("stage", "rfm", "trust", "is_reachable", "org_unit", "owner"),
+            *("accounts", "tags", "last_seen_at"),
+            ("opted_out_at", admin.EmptyFieldListFilter),
+        )
+        search_fields = ("display_name", "remark", "phone")
+        list_select_related = ("org_unit", "owner")
+        ordering = ("-last_seen_at", "-id")
+        list_per_page = 50
+
+        def get_queryset(self, request: Any) -> Any:
+            return super().get_queryset(request).prefetch_related("accounts", "tags")
+
+        def accounts_shown(self, row: Any) -> str:
+            return ", ".join(str(one) for one in row.accounts.all() if one)
+
+        def tags_shown(self, row: Any) -> str:
+            return ", ".join(str(one) for one in row.tags.all())
+
+    admin.site.register(member, MemberAdmin)
+    globals()["urlpatterns"] = [path("admin/", admin.site.urls)]
+
+
+_STAGES = (
+    *("prospect", "new", "growing", "loyal"),
+    *("at_risk", "dormant", "churned", "won_back"),
+)
+_RFM = ("rfm", "rm", "fm", "m", "rf", "r", "f", "none")
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    configure(asked["database"])
+    define()
+    from django.test import Client
+
+    client = Client()
+    client.get("/admin/bench/member/?o=")
+    found = {}
+    for name, query in asked["questions"].items():
+        times = []
+        for _round in range(asked["rounds"]):
+            begun = time.perf_counter()
+            answer = client.get(f"/admin/bench/member/?{query}")
+            times.append((time.perf_counter() - begun) * 1000)
+            assert answer.status_code == 200, (query, answer.status_code)
+        found[name] = times
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    # The settings name this module: there must be one of it.
+    from bench import stock_admin
+
+    stock_admin.main()
