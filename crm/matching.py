@@ -1,7 +1,7 @@
 """Who somebody is, by whatever a shop, a file or a person tells of them.
 
 Everything stays inside one data controller. What proves two records to be one person
-merges them, what only suggests it goes to the review list (docs/adr/0011).
+merges them, what only suggests it goes to the review list (docs/adr/0014).
 """
 
 from __future__ import annotations
