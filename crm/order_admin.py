@@ -99,6 +99,7 @@ class RefundInline(ReadOnly, ScopedTabularInline):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, ScopedAdmin):
+    change_list_template = "crm/order_changelist.html"
     list_display = (
         *("code", "shop", "buyer_shown", "org_unit", "state_shown"),
         *("net_shown", "placed_shown"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
@@ -170,29 +170,40 @@ def _prepare_tags(rows: models.QuerySet[MemberTag]) -> list[MemberTag]:
 # -- orders: one row per item
 
 
+_DAYS = {"7": 7, "30": 30, "365": 365}
+_ORDER_CONDITIONS: dict[str, Callable[[str], models.Q | None]] = {
+    "state__exact": lambda text: models.Q(state=text),
+    "placed": lambda text: _placed_within(_DAYS.get(text)),
+    "buyer_known": lambda text: {
+        "yes": models.Q(member__isnull=False),
+        "no": models.Q(member__isnull=True),
+    }.get(text),
+    "of_member": lambda text: models.Q(member=int(text)) if _is_id(text) else None,
+    "q": lambda text: models.Q(code=text.strip()[:64]),
+}
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def _placed_within(days: int | None) -> models.Q | None:
+    if days is None:
+        return None
+    return models.Q(placed_at__gte=timezone.now() - timedelta(days=days))
+
+
 def _order_rows(staff: Staff, query: str) -> models.QuerySet[Order]:
-    """`from`, `to` (days), `state`, `member`; a key that is none of them: nobody."""
-    asked = QueryDict(query.removeprefix("?"))
+    """What a query string of the order list asks for; a key it has not: nothing."""
     rows = Order.objects.visible_to(staff)
-    if not set(asked) <= {"from", "to", "state", "member", "p", "o"}:
-        return rows.none()
-    for key, lookup in (
-        ("from", "placed_at__date__gte"),
-        ("to", "placed_at__date__lte"),
-    ):
-        if asked.get(key):
-            try:
-                day = parse_date(asked[key])
-            except ValueError:
-                day = None
-            if day is None:
-                return rows.none()
-            rows = rows.filter(**{lookup: day})
-    if asked.get("state"):
-        rows = rows.filter(state=asked["state"])
-    if asked.get("member"):
-        is_id = asked["member"].isascii() and asked["member"].isdigit()
-        rows = rows.filter(member=int(asked["member"][:18])) if is_id else rows.none()
+    for key, text in QueryDict(query.removeprefix("?")).items():
+        if key in ("p", "o", "e") or not text:
+            continue
+        reads = _ORDER_CONDITIONS.get(key)
+        condition = reads(str(text)) if reads else None
+        if condition is None:
+            return rows.none()
+        rows = rows.filter(condition)
     return rows
 
 
