@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import grouped, moment, status
@@ -54,7 +55,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class OwnerFilter(admin.SimpleListFilter):
-    title = _("owner")
+    title = pgettext_lazy("of a segment", "owner")
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -73,7 +74,7 @@ class SegmentAdmin(ScopedAdmin):
         "kind_shown",
         "members_shown",
         "state_shown",
-        "owner",
+        "owner_shown",
         "uses_shown",
     )
     list_display_links = ("name_shown",)
@@ -143,6 +144,10 @@ class SegmentAdmin(ScopedAdmin):
         return format_html(
             '<span title="{}">{}</span>', state.detail, status(state.tone, state.words)
         )
+
+    @admin.display(description=pgettext_lazy("of a segment", "owner"), ordering="owner")
+    def owner_shown(self, segment: Segment) -> str:
+        return str(segment.owner)
 
     @admin.display(description=_("used by"))
     def uses_shown(self, segment: Any) -> str:

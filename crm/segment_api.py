@@ -27,6 +27,7 @@ VIEW, ADD, CHANGE = access.VIEW, access.ADD, access.CHANGE
 FIRST_FIRST = Order(("id",), is_descending=False)
 Kind = Segment.Kind
 STATES = ("fresh", "computing", "stale", "failed", "new", "fixed", "archived")
+STATE_CHOICES = [(state, state) for state in STATES]
 RULE_HELP = (
     "A group `{all: […]}`, `{any: […]}` or `{not: …}`, or a condition `{on: …}`; "
     "an empty object means everybody."
@@ -41,7 +42,10 @@ class SegmentOut(serializers.ModelSerializer[Segment]):
         help_text="What a change must be made over."
     )
     state = serializers.ChoiceField(
-        STATES, source="state_now.name", read_only=True, help_text="How far it is."
+        STATE_CHOICES,
+        source="state_now.name",
+        read_only=True,
+        help_text="How far it is.",
     )
 
     class Meta:

@@ -7,7 +7,7 @@ the versions and the trail say it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.registry import Text
-from crm.segments import SegmentInvalid
 from crm.segments.conditions import CONDITIONS
-from crm.segments.params import WHERE_OPERATORS, Param
+from crm.segments.params import BIGGEST_ID, WHERE_OPERATORS, Param
 from crm.segments.references import ROWS
-from crm.segments.tree import read
 
 Names = Mapping[tuple[str, int], str]
 SUMMARY_LENGTH = 300
@@ -164,12 +162,25 @@ def names_in(rules: Iterable[Any], controllers: Iterable[int]) -> Names:
     }
 
 
-def _references(rule: Any) -> list[tuple[str, tuple[int, ...]]]:
-    try:
-        _node, reader = read(rule)
-    except SegmentInvalid:
-        return []
-    return [(of, pks) for _path, of, pks in reader.references]
+def _references(rule: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(kind, ids) of what a rule names, also where the rest of it can't be used."""
+    if isinstance(rule, list):
+        for each in rule:
+            yield from _references(each)
+    elif isinstance(rule, dict) and "on" not in rule:
+        for key in ("all", "any", "not"):
+            yield from _references(rule.get(key))
+    elif isinstance(rule, dict):
+        on = rule["on"]
+        params = (
+            CONDITIONS[on].params if isinstance(on, str) and on in CONDITIONS else ()
+        )
+        for param in params:
+            value = rule.get(param.name)
+            given = value if isinstance(value, list) else [value]
+            pks = tuple(pk for pk in given if type(pk) is int and 0 < pk <= BIGGEST_ID)
+            if param.of and pks:
+                yield param.of, pks
 
 
 @dataclass(frozen=True)

@@ -392,6 +392,8 @@ SPECTACULAR_SETTINGS = {
         "ContentState": "content.models.Item.State",
         "ConversationState": "service.models.Conversation.State",
         "IdentityKind": "crm.models.Identity.Kind",
+        "SegmentKind": "crm.models.Segment.Kind",
+        "SegmentState": "crm.segment_api.STATE_CHOICES",
         "InboundState": "wechat.models.InboundEvent.State",
         "MessageKind": "service.models.Message.Kind",
         "OutboundKind": "wechat.models.OutboundMessage.Kind",

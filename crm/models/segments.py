@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.models.people import Member
 from staff.models import OrgUnit, Staff
@@ -31,7 +32,7 @@ class Segment(models.Model):
     class Kind(models.TextChoices):
         DYNAMIC = "dynamic", _("Dynamic")
         FROZEN = "frozen", _("Frozen")
-        LIST = "list", _("List")
+        LIST = "list", pgettext_lazy("kind of segment", "List")
 
     controller = models.ForeignKey(
         OrgUnit,

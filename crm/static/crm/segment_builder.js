@@ -10,6 +10,8 @@
   // {id of a node: words} of what the server refused.
   let problems = {};
   let isSaved = true;
+  // Saving was refused and nothing was changed since: what is wrong is no mere hint.
+  let isRefused = false;
 
   // -- what a condition shows
 
@@ -69,6 +71,7 @@
 
   function changed() {
     isSaved = false;
+    isRefused = false;
     problems = {};
     write();
     live.soon();
@@ -427,7 +430,7 @@
     words = settings.words;
     live = window.SegmentLive.start(settings, {
       rule: function () { return hidden ? JSON.parse(hidden.value) : settings.rule; },
-      problems: function (found) { if (place) { show(found, true); } },
+      problems: function (found) { if (place) { show(found, !isRefused); } },
     });
     if (!place) {
       live.now();
@@ -443,6 +446,7 @@
     draw();
     write();
     if (settings.problems.length) {
+      isRefused = true;
       show(settings.problems, false);
       isSaved = false;
     }
