@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import moment, status
@@ -90,7 +91,7 @@ class TextForm(_OwnForm):
     class Meta:
         model = ConsentText
         fields = ("purpose", "body", "effective_from")
-        widgets = {"body": forms.Textarea(attrs={"rows": 6})}
+        widgets = {"body": UnfoldAdminTextareaWidget(attrs={"rows": 6})}
 
     def clean_body(self) -> str:
         body = str(self.cleaned_data["body"]).strip()
@@ -157,7 +158,7 @@ class ConsentTextAdmin(_OwnOrShared):
 
     @admin.display(description=_("text"))
     def shown(self, text: ConsentText) -> str:
-        return text.body if len(text.body) < 60 else f"{text.body[:58]}…"
+        return text.body if len(text.body) < 30 else f"{text.body[:28]}…"
 
     @admin.display(description=_("effective from"), ordering="effective_from")
     def since(self, text: ConsentText) -> str:
