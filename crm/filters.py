@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.admin_filters import MAX_CHOICES
 from core.registry import Text
@@ -176,7 +177,7 @@ class StoreFilter(Asked):
 
 
 class OwnerFilter(Asked):
-    title = _("owner")
+    title = pgettext_lazy("a member", "owner")
     parameter_name = "owner"
 
     def groups(self, staff: Staff) -> Groups:

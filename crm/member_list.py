@@ -14,6 +14,7 @@ from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.views import ChangeList
 
 from core.paginators import OpenPaginator
@@ -131,7 +132,8 @@ class MemberChanges(ChangeList):
 
     columns = (
         *(_("member"), _("stage"), _("value · trust"), _("accounts"), _("tags")),
-        *(_("store"), _("owner"), _("marketing"), _("last seen")),
+        *(_("store"), pgettext_lazy("a member", "owner")),
+        *(_("marketing"), _("last seen")),
     )
 
     members: list[Member]
