@@ -144,7 +144,8 @@ def _copy_plaintext() -> None:
             return
         cursor.execute(stock_admin.COPY)
         known = Member.objects.exclude(phone_hash="").order_by("pk")
-        rows = known.values_list("pk", "phone").iterator(chunk_size=10_000)
+        # Read before the COPY begins: it has the connection for itself.
+        rows = list(known.values_list("pk", "phone"))
         cursor.execute("CREATE TEMP TABLE phones (id bigint, phone text)")
         with cursor.copy("COPY phones FROM STDIN") as copy:
             for row in rows:
@@ -258,21 +259,24 @@ def _about_others() -> list[Question]:
 
 def _segment(identities: Any) -> Any:
     """A list of every fiftieth follower."""
+    from django.db import transaction
+
     from crm.models import Segment, SegmentMember
 
     manager = member_base.manager()
     found = Segment.objects.filter(name="bench").first()
     if found is not None:
         return found
-    made = Segment.objects.create(
-        controller=manager.org_unit, name="bench", kind="list", owner=manager
-    )
     keys = identities.objects.filter(controller=manager.org_unit, kind="openid")
-    chosen = keys.extra(where=["member_id % 50 = 7"]).values_list("member", flat=True)
-    SegmentMember.objects.bulk_create(
-        [SegmentMember(segment=made, member_id=key) for key in set(chosen)],
-        batch_size=10_000,
-    )
+    chosen = {key for key in keys.values_list("member", flat=True) if key % 50 == 7}
+    with transaction.atomic():
+        made = Segment.objects.create(
+            controller=manager.org_unit, name="bench", kind="list", owner=manager
+        )
+        SegmentMember.objects.bulk_create(
+            [SegmentMember(segment=made, member_id=key) for key in chosen],
+            batch_size=10_000,
+        )
     return made
 
 

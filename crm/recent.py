@@ -10,7 +10,7 @@ lately. So the page is looked for in steps, each bounded by rows read, cheapest 
 4. all of them, by whatever plan, and sorted: conditions that are frequent each, and never
    meet. Its cost is that of reading the smaller of two large sets once.
 
-docs/measurements.md has the figures.
+`./script/bench members` measures it.
 """
 
 from __future__ import annotations
