@@ -71,10 +71,14 @@ lines AS (
 )"""
 _FACTS = """
 agreed AS (
-    SELECT DISTINCT ON (entry.member_id) entry.member_id, entry.action
-    FROM crm_consententry entry
-    WHERE {entry_member_id} AND entry.purpose = 'marketing'
-    ORDER BY entry.member_id, entry.at DESC, entry.id DESC
+    SELECT member_id, bool_or(action = 'granted') AS has_agreed FROM (
+        SELECT DISTINCT ON (entry.member_id, entry.channel, entry.topic_id)
+            entry.member_id, entry.action
+        FROM crm_consententry entry
+        WHERE {entry_member_id} AND entry.purpose = 'marketing'
+        ORDER BY entry.member_id, entry.channel, entry.topic_id, entry.at DESC,
+            entry.id DESC
+    ) newest GROUP BY member_id
 ), reached AS (
     SELECT identity.member_id, count(DISTINCT identity.account_id) AS channels
     FROM crm_identity identity
@@ -104,7 +108,8 @@ agreed AS (
         round((coalesce(talk.theirs, 0) + least(coalesce(talk.theirs, 0),
             coalesce(talk.ours, 0)))::numeric, 1) AS relationship,
         coalesce(talk.has_written AND talk.was_answered, false) AS has_talked,
-        coalesce(agreed.action = 'granted', false) AS has_agreed,
+        coalesce(agreed.has_agreed, false) AND member.opted_out_at IS NULL
+            AS has_agreed,
         coalesce(reached.channels, 0) AS channels
     FROM crm_member member
     JOIN crm_membervalue value ON value.member_id = member.id
