@@ -22,8 +22,7 @@ from core.errors import AppError
 from core.models import Job, JobQuerySet
 from core.pages import console_page
 from core.registry import Text, site_urls
-from crm import history
-from crm.models import Member, ScoreWeight, StageChange, ValueCount, ValueCut
+from crm.models import Member, ScoreWeight, ValueCount, ValueCut
 from crm.registry import Panel, add_panel
 from crm.value import running, words
 from crm.value.weights import keys, plain
@@ -32,7 +31,6 @@ from staff.models import Staff
 GROUP = navigation.MEMBERS
 VIEW = "crm.view_member"
 RECOMPUTE = "crm.add_scoreweight"
-SHOWN_CHANGES = 8
 
 Ladder = ValueCount.Ladder
 LOYALTY: dict[str, Text] = {
@@ -197,18 +195,9 @@ def recompute(request: HttpRequest) -> HttpResponse:
 
 
 def panel(request: HttpRequest, member: Member) -> str:
-    """The figures with their because, and the last steps on the ladders."""
-    changes = StageChange.objects.filter(member=member)[: SHOWN_CHANGES + 1]
-    found = list(changes)
-    context = {
-        "figures": words.why(member),
-        "changes": [
-            (change, history.change_title(change), words.change_reason(change))
-            for change in found[:SHOWN_CHANGES]
-        ],
-        "has_more": len(found) > SHOWN_CHANGES,
-    }
-    return render_to_string("crm/value/panel.html", context)
+    """The figures with their because; the steps stand in a box of their own."""
+    del request
+    return render_to_string("crm/value/panel.html", {"figures": words.why(member)})
 
 
 def _staff(request: HttpRequest) -> Staff:

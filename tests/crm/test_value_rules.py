@@ -8,10 +8,12 @@ import random
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from crm import value
@@ -31,6 +33,7 @@ from crm.models import (
 )
 from crm.value import running
 from crm.value.moments import AsOf, year_before
+from tests.crm.conftest import build_world
 from tests.crm.value_worlds import add_member, add_order, noon, put, stock, write
 
 MIN_BUYERS = 60  # where the big test needs scores without 200 people
@@ -536,3 +539,31 @@ def test_a_brand_sets_its_own_numbers_from_a_day_on(shop: SimpleNamespace) -> No
     cut = ValueCut.objects.get(controller=shop.brand, category__code="beauty")
     assert cut.m_spend[0] == 500
     assert Member.objects.get(pk=member.pk).rfm == "rfm"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_compute_the_same_people_at_once_log_each_move_once() -> None:
+    shop = stock(build_world())
+    today = timezone.localdate()
+    members = [add_member(shop) for _ in range(20)]
+    for member in members:
+        add_order(shop, member, noon(today))
+    value.changed([member.pk for member in members])
+
+    def work(compute_all: bool) -> None:
+        try:
+            if compute_all:
+                value.recompute_all()
+            else:
+                running.drain()
+        finally:
+            connection.close()
+
+    threads = [Thread(target=work, args=(each,)) for each in (True, False, True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log = StageChange.objects.filter(ladder="stage").values_list("member", flat=True)
+    assert sorted(log) == [member.pk for member in members]
+    assert set(Member.objects.values_list("stage", flat=True)) == {"new"}
