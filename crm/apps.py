@@ -29,6 +29,7 @@ class CrmConfig(AppConfig):
             passes,
             preference_links,
             reveal_pages,
+            segment_lists,
             segment_panel,
             tagging,
             taxonomy,

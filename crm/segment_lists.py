@@ -15,6 +15,7 @@ from core.errors import BadInput
 from crm.members import phone_digest
 from crm.models import Identity, Member, Segment, SegmentMember
 from crm.models.people import MemberQuerySet
+from crm.registry import on_merge
 from crm.segments.errors import NotThatKind
 from staff.models import Staff
 
@@ -30,6 +31,11 @@ SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING
 _COPY = """
 INSERT INTO crm_segmentmember (segment_id, member_id)
 SELECT %s, member_id FROM crm_segmentmember WHERE segment_id = %s
+ON CONFLICT DO NOTHING
+"""
+_FOLLOW = """
+INSERT INTO crm_segmentmember (segment_id, member_id)
+SELECT segment_id, %s FROM crm_segmentmember WHERE member_id = %s
 ON CONFLICT DO NOTHING
 """
 
@@ -107,6 +113,14 @@ def copy_people(source: Segment, target: Segment) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_COPY, [target.pk, source.pk])
     _count(target)
+
+
+@on_merge
+def _follow_merge(primary: Member, duplicate: Member, actor: Staff) -> None:
+    """Where the duplicate was in, the one who stands is in."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOW, [primary.pk, duplicate.pk])
+    SegmentMember.objects.filter(member=duplicate).delete()
 
 
 def start_empty(segment: Segment) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
-from crm import members, segment_lists, segment_uses, segment_words, segmenting
+from crm import members, merging, segment_lists, segment_uses, segment_words, segmenting
 from crm.models import Identity, Member, Segment, Tag, TagGroup
 from crm.segments.errors import SegmentChanged, SegmentInUse, SegmentInvalid
 from tests.conftest import build_staff
+from tests.crm.conftest import build_world
+from tests.crm.test_races import at_once
 
 
 @pytest.fixture
@@ -107,6 +111,18 @@ def test_a_list_takes_numbers_phones_and_platform_ids_and_says_what_it_does_not_
     assert (copied.name, copied.member_count) == ("老客（副本）", 2)
 
 
+def test_whoever_is_merged_stays_on_the_list_as_the_one_who_stands(world, maker):
+    kept, gone = (
+        Member.objects.create(controller=world.brand, display_name=f"会员{n}")
+        for n in range(2)
+    )
+    made = make(world, maker, kind="list", rule=None)
+    segment_lists.add(made, f"#{gone.pk}", actor=maker)
+    merging.merge(kept, gone, actor=maker, why="manual")
+    inside = made.segment_members.values_list("member", flat=True)
+    assert list(inside) == [kept.pk]
+
+
 def test_a_rule_names_only_what_its_controller_has(world, maker):
     group = TagGroup.objects.create(controller=world.dealer, code="x", name="别家")
     tag = Tag.objects.create(controller=world.dealer, group=group, name="别家的")
@@ -140,3 +156,23 @@ def test_a_rule_reads_as_one_sentence_and_its_change_line_by_line(world, maker):
     assert marks == ["", "", "-", "+", "", "", ""]
     assert segment_words.summary({}, {}) == "全部会员"
     assert segment_words.condition({"on": "??"}, {})
+
+
+def test_of_two_who_save_at_the_same_moment_one_wins_and_one_is_told(
+    transactional_db,
+):
+    world = build_world()
+    maker = build_staff("ops_specialist", org_unit=world.brand)
+    segment = make(world, maker)
+    seen = segmenting.revision_of(segment)
+
+    def save(days):
+        rule = {"all": [{"on": "seen", "is": "within", "days": days}]}
+        try:
+            return update(segment, seen, maker, rule=rule).version
+        except SegmentChanged:
+            return "told"
+
+    told = at_once(*(functools.partial(save, days) for days in (5, 6, 7)))
+    assert sorted(map(str, told)) == ["2", "told", "told"]
+    assert segment.versions.count() == 2
