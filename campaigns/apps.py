@@ -23,6 +23,7 @@ class CampaignsConfig(AppConfig):
             pace,
             quiet,
             quotas,
+            tag_rules,
             testers,
             touches,
             wording,
@@ -41,6 +42,7 @@ class CampaignsConfig(AppConfig):
         caps.declare_settings()
         quiet.declare_settings()
         pace.declare_settings()
+        tag_rules.register()
         wording.describe_history()
         history.register()
         channel_quotas.append(quotas.left_for)

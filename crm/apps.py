@@ -31,11 +31,13 @@ class CrmConfig(AppConfig):
             reveal_pages,
             segment_lists,
             segment_panel,
+            tag_hygiene_pages,
             tagging,
             taxonomy,
             vetoes,
             wording,
         )
+        from crm.auto_tags import running as auto_tags
         from crm.exchange import starting
         from crm.segments import computing
         from crm.value import setup
@@ -49,6 +51,8 @@ class CrmConfig(AppConfig):
         starting.register()
         bulk.register()
         segment_panel.register()
+        auto_tags.register()
+        tag_hygiene_pages.register()
         declare(
             Declaration(
                 "purge_after_days",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from crm import partitions, profiles, purging, tagging
+from crm.auto_tags import running as auto_tags
 from crm.exchange import sweeping
 from crm.segments import computing
 from crm.value import running as values
@@ -48,3 +49,8 @@ def sweep_exchange() -> None:
 @shared_task
 def compute_segments() -> None:
     computing.drain()
+
+
+@shared_task
+def start_nightly_tags() -> None:
+    auto_tags.start_nightly()

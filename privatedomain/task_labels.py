@@ -17,6 +17,7 @@ LABELS: dict[str, Text] = {
     "crm.partitions": _("Make room for coming months"),
     "crm.profiles": _("Look up profiles"),
     "crm.purge": _("Purge members who left"),
+    "crm.auto_tags": _("Follow the tag rules once a night"),
     "crm.value_night": _("Compute everybody's value once a night"),
     "crm.values": _("Compute the value of those who changed"),
     "crm.segments": _("Compute segments"),

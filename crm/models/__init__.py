@@ -24,6 +24,7 @@ from crm.models.people import (
 )
 from crm.models.scoring import ScoreWeight, ValueCount, ValueCut, ValueDue
 from crm.models.segments import Segment, SegmentMember, SegmentVersion
+from crm.models.tag_counts import TagCount
 from crm.models.tags import MemberTag, Tag, TagGroup, TagSet
 from crm.models.value import MemberValue, StageChange
 
@@ -61,6 +62,7 @@ __all__ = [
     "SegmentVersion",
     "StageChange",
     "Tag",
+    "TagCount",
     "TagGroup",
     "TagSet",
     "Tombstone",
