@@ -314,12 +314,12 @@ class Undo:
             now = self._now[model]
             for key in [key for key in targets if targets[key] == now[key]]:
                 del targets[key]
-            if is_ruled(model):
+            if _is_ruled(model):
                 _delete(model, list(targets))
 
     def _put_back(self) -> None:
         for model, targets in self._targets.items():
-            if is_ruled(model):
+            if _is_ruled(model):
                 _insert(model, list(targets.values()))
                 continue
             for key, target in targets.items():
@@ -354,13 +354,24 @@ def _move_back(step: MergeStep) -> None:
     rows.order_by().update(**{step.field: step.origin})
 
 
-def is_ruled(model: Model) -> bool:
-    """Whether a rule may forbid that two rows name the same member."""
-    fields = (model._meta.get_field(name) for name in member_fields(model))
+def may_collide(model: Model, field: str) -> bool:
+    """Whether a rule may forbid that two rows name the same member in `field`."""
+    column: Any = model._meta.get_field(field)
     return (
-        any(isinstance(r, models.UniqueConstraint) for r in model._meta.constraints)
-        or any(field.unique for field in fields)  # type: ignore[union-attr]
-        or len(key_of(model)) > 1
+        column.unique
+        or column.attname in key_of(model)
+        or any(field in rule.fields for rule in _unique_rules(model))
+    )
+
+
+def _unique_rules(model: Model) -> list[models.UniqueConstraint]:
+    rules = model._meta.constraints
+    return [rule for rule in rules if isinstance(rule, models.UniqueConstraint)]
+
+
+def _is_ruled(model: Model) -> bool:
+    return bool(_unique_rules(model)) or any(
+        may_collide(model, field) for field in member_fields(model)
     )
 
 

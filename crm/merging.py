@@ -145,7 +145,7 @@ def _bring(kept: Member, gone: Member) -> None:
             continue
         for field in journal.member_fields(model):
             rows = model._base_manager.filter(**{field: gone})
-            if journal.is_ruled(model):
+            if journal.may_collide(model, field):
                 _bring_one_by_one(rows, field, kept)
             else:
                 rows.update(**{field: kept})

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from crm import members, phones
 from crm.models import Identity, Member, Order
+from crm.naming import tokens as tokens_of
 from staff import tokens
 from tests.core.worlds import World
 from tests.test_permission_matrix import _addresses, _method, _path
@@ -64,6 +65,7 @@ def fill(world, order_code):
     """A member everybody would like to find, with everything that points at one."""
     member = world.row(Member)
     phones.fill(member, PHONE)
+    member.name_tokens = tokens_of(member.display_name)
     member.save()
     Identity.objects.create(
         member=member, controller=world.root, kind="unionid", value="union-of-both"
