@@ -142,6 +142,8 @@ class SegmentMember(models.Model):
         related_name="segment_members",
         verbose_name=_("segment"),
         db_index=False,
+        # Looked up once a row otherwise; segments are archived, never deleted.
+        db_constraint=False,
     )
     member = models.ForeignKey(
         Member,

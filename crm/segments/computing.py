@@ -1,4 +1,4 @@
-"""Who is in a dynamic segment, written down: one statement a segment, differences only.
+"""Who is in a dynamic segment, written down: one query a segment, differences only.
 
 A segment is computed when it is due: after its rule changed, after one it refers to
 changed its members, and every night. Segments are taken in the order in which they need
@@ -39,28 +39,26 @@ STATEMENT_MINUTES = 10
 WORK_MEMORY = "128MB"
 _LOCK = 7_301_440
 _NOBODY = "SELECT NULL::bigint AS id WHERE false"
-_WRITE = """
-WITH found AS MATERIALIZED ({members}),
-gone AS (
-    DELETE FROM crm_segmentmember held
-    WHERE held.segment_id = %s
-        AND NOT EXISTS (SELECT FROM found WHERE found.id = held.member_id)
-    RETURNING 1
-),
-come AS (
-    INSERT INTO crm_segmentmember (segment_id, member_id)
-    SELECT %s, found.id FROM found
-    WHERE NOT EXISTS (
-        SELECT FROM crm_segmentmember held
-        WHERE held.segment_id = %s AND held.member_id = found.id
-    )
-    ORDER BY found.id
-    ON CONFLICT DO NOTHING
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM come),
-    (SELECT count(*) FROM gone)
+# By itself, because a statement that writes rows of others is never run in parallel.
+_COMPARE = """
+CREATE TEMPORARY TABLE segment_changes ON COMMIT DROP AS
+SELECT found.id AS comes, held.member_id AS goes
+FROM ({members}) found
+FULL JOIN (
+    SELECT member_id FROM crm_segmentmember WHERE segment_id = %s
+) held ON held.member_id = found.id
+WHERE found.id IS NULL OR held.member_id IS NULL
 """
+_TAKE_OUT = """
+DELETE FROM crm_segmentmember USING segment_changes
+WHERE segment_id = %s AND member_id = goes
+"""
+_PUT_IN = """
+INSERT INTO crm_segmentmember (segment_id, member_id)
+SELECT %s, comes FROM segment_changes WHERE comes IS NOT NULL ORDER BY comes
+ON CONFLICT DO NOTHING
+"""
+_COUNT = "SELECT count(*) FROM crm_segmentmember WHERE segment_id = %s"
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,8 @@ def _compute(segment: Segment, at: datetime) -> Result | None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_MINUTES}min'")
         cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-        cursor.execute(_WRITE.format(members=text), [*params, *[segment.pk] * 3])
-        result = Result(*cursor.fetchone())
+        cursor.execute(_COMPARE.format(members=text), [*params, segment.pk])
+        result = _write(cursor, segment)
         cursor.execute("SET LOCAL statement_timeout = DEFAULT")
         cursor.execute("SET LOCAL work_mem = DEFAULT")
     written = _still(segment).update(
@@ -130,6 +128,17 @@ def _compute(segment: Segment, at: datetime) -> Result | None:
     if result.came or result.went:
         _wake_dependents(segment, at)
     return result
+
+
+def _write(cursor: Any, segment: Segment) -> Result:
+    """Put what was found different into the table of members."""
+    cursor.execute(_TAKE_OUT, [segment.pk])
+    went = cursor.rowcount
+    cursor.execute(_PUT_IN, [segment.pk])
+    came = cursor.rowcount
+    cursor.execute("DROP TABLE segment_changes")
+    cursor.execute(_COUNT, [segment.pk])
+    return Result(cursor.fetchone()[0], came, went)
 
 
 def _locked(segment: Segment) -> bool:
