@@ -76,7 +76,7 @@ def write_file(path: Path, count: int) -> None:
         stream.write(HEADERS)
         for number in range(count):
             who = number - 7 if number % REPEATED == 9 else number
-            phone = f"1{3 + who % 7}{who:09d}"
+            phone = f"1{'38'[who % 2]}{who:09d}"
             if number % WRONG == 11:
                 phone = "138****0000"
             name = dice.choice(SURNAMES) + "".join(dice.choices(GIVEN, k=2))

@@ -127,7 +127,7 @@ _MEMBER_COLUMNS = (
     Column("birthday", _("birthday"), _plain("birthday"), False),
     Column("city", _("city"), _plain("city"), False),
     Column("store", _("store"), _plain("org_unit")),
-    Column("owner", _("owner"), _plain("owner"), False),
+    Column("owner", _("owner of the member"), _plain("owner"), False),
     Column("stage", _("stage"), _shown("stage")),
     Column("rfm", _("RFM segment"), _shown("rfm")),
     Column("trust", _("trust"), _plain("trust"), False),

@@ -68,7 +68,7 @@ _MEMBERS = (
     Field("birthday", _("birthday"), ("生日", "出生日期", "birthday", "dateofbirth", "birthdate"), hint="1990-05-01"),
     Field("city", _("city"), ("城市", "所在城市", "市", "city")),
     _STORE,
-    Field("owner", _("owner"), ("负责人", "归属导购", "导购", "跟进人", "owner"), hint=_("user name of a colleague")),
+    Field("owner", _("owner of the member"), ("负责人", "归属导购", "导购", "跟进人", "owner"), hint=_("user name of a colleague")),
     Field("tags", _("tags"), ("标签", "会员标签", "客户标签", "tags", "tag"), hint=_("组·值; several with ; between")),
     Field("first_seen_at", _("first seen at"), ("注册时间", "入会时间", "加入时间", "创建时间", "首次添加时间", "registeredat", "joinedat", "createdat"), hint="2025-03-01 10:00"),
     Field("consent", _("agrees to marketing"), ("营销同意", "同意营销", "是否同意营销", "营销授权", "marketingconsent", "consent"), hint=_("是 / 否; a yes needs evidence")),

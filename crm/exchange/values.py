@@ -8,13 +8,15 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NoReturn
 
+import phonenumbers
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from crm import phones
+from crm.errors import PhoneInvalid
 from crm.models import Member, Order
 from crm.naming import printable
 
-_CHINA = re.compile(r"1[3-9]\d{9}")
 _YES = {"是", "y", "yes", "true", "1", "同意", "已同意", "有", "√", "on", "granted"}
 _NO = {
     "否",
@@ -55,36 +57,28 @@ class BadCell(Exception):
         super().__init__(code)
 
 
+@lru_cache(maxsize=1)
+def _mobile() -> re.Pattern[str]:
+    """Mobile numbers of China: nearly all, and many times quicker than parsing."""
+    known = phonenumbers.PhoneMetadata.metadata_for_region(phones.HOME_REGION)
+    assert known is not None  # the library knows its own regions
+    assert known.mobile is not None
+    return re.compile(str(known.mobile.national_number_pattern))
+
+
 @lru_cache(maxsize=4096)
 def phone(text: str) -> str:
-    """Digits of a phone number; Chinese mobiles without the country code."""
-    digits = "".join(char for char in text if char.isascii() and char.isdigit())
-    if _CHINA.fullmatch(digits):
-        return digits
-    if digits.startswith("0086"):
-        digits = digits[2:]
-    if digits.startswith("86") and _CHINA.fullmatch(digits[2:]):
-        return digits[2:]
+    """A phone number as crm.phones.normalise gives it."""
+    if _mobile().fullmatch(text):
+        return text
     if "*" in text:
         raise BadCell("phone_masked")
     if "e+" in text.lower():
         raise BadCell("phone_scientific")
-    is_foreign = text.strip().startswith(("+", "00")) and 7 <= len(digits) <= 15
-    if not is_foreign:
-        raise BadCell("bad_phone")
-    return _foreign(digits.removeprefix("00"))
-
-
-def _foreign(digits: str) -> str:
-    import phonenumbers
-
     try:
-        number = phonenumbers.parse(f"+{digits}")
-    except phonenumbers.NumberParseException as error:
+        return phones.normalise(text)
+    except PhoneInvalid as error:
         raise BadCell("bad_phone") from error
-    if not phonenumbers.is_valid_number(number):
-        raise BadCell("bad_phone")
-    return digits
 
 
 def identity(text: str) -> str:
