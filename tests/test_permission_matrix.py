@@ -54,7 +54,7 @@ POST_ONLY = (
     *(
         "/remark/$",
         "/reveal/$",
-        "member/.*/tags/$",
+        "member/.*/(tags|notes)/$",
         "workspace/.*/do/",
         "workspace/(here|status)/$",
     ),
