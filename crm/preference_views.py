@@ -64,7 +64,6 @@ def for_everybody(view: View) -> View:
                 response = view(request, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         response["X-Robots-Tag"] = "noindex, nofollow"
-        response["Referrer-Policy"] = "no-referrer"
         return response
 
     return guarded

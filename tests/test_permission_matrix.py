@@ -43,7 +43,7 @@ OPEN = {
     "GET l/<str:token>/who": "The platform sends back here; a signed token or 404.",
 }
 # Views outside the CSRF check: they know their callers otherwise.
-CSRF_EXEMPT_PREFIXES = ("api/v1/",)  # by token, never by cookie
+CSRF_EXEMPT_PREFIXES = ("api/v1/", "p/<str:token>")  # by token, never by cookie
 
 # The admin's catch-all, and its redirect of the addresses of Django 1.8.
 SKIPPED = ("(?P<url>.*)$", "<path:object_id>/")
@@ -54,7 +54,12 @@ POST_ONLY = (
     *(
         "/remark/$",
         "/reveal/$",
+<<<<<<< HEAD
         "member/.*/(tags|notes)/$",
+=======
+        "member/.*/tags/$",
+        "member/.*/(consent|complaint|links)/$",
+>>>>>>> 2ace4f1 (tests: Know the doors of the preference page.)
         "workspace/.*/do/",
         "workspace/(here|status)/$",
     ),

@@ -71,7 +71,7 @@ def test_the_page_says_what_we_know_masked_in_chinese_and_keeps_nothing(member):
     assert not page.cookies
     assert page["X-Robots-Tag"].startswith("noindex")
     assert page["Cache-Control"] == "no-store"
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"
     assert "openid" not in path_of(member)
     assert "138" not in path_of(member)
 
