@@ -54,12 +54,8 @@ POST_ONLY = (
     *(
         "/remark/$",
         "/reveal/$",
-<<<<<<< HEAD
         "member/.*/(tags|notes)/$",
-=======
-        "member/.*/tags/$",
         "member/.*/(consent|complaint|links)/$",
->>>>>>> 2ace4f1 (tests: Know the doors of the preference page.)
         "workspace/.*/do/",
         "workspace/(here|status)/$",
     ),
