@@ -31,9 +31,10 @@ from crm.exchange.chunks import Again, Context, Outcome
 from crm.exchange.fields import digest
 from crm.exchange.files import BadFile, Layout
 from crm.exchange.imports import home_of, may_import
-from crm.exchange.member_rows import MemberRows, TagRows
+from crm.exchange.member_rows import MemberRows
 from crm.exchange.order_rows import OrderRows
 from crm.exchange.reading import Row, open_rows
+from crm.exchange.tag_rows import TagRows
 from crm.exchange.values import BadCell
 from crm.models import Import, ImportProblem
 
