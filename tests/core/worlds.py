@@ -56,6 +56,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "crm.import": {"layout": {"format": "csv", "headers": ["手机号"]}},
     "crm.export": {"approval": None, "job": None},
+    "crm.consenttext": {"version": lambda: next(_numbers)},
+    "crm.complaint": {"closed_at": None},
     "crm.member": {"merged_into": None, "purged_at": None},
     "crm.segment": {
         "archived_at": None,
