@@ -72,7 +72,9 @@ class ScoreWeightForm(_OwnForm):
         field = self.fields.get("which")
         if isinstance(field, forms.ChoiceField):  # not for somebody who only looks
             field.choices = [(key.name, key.label) for key in keys().values()]
-            self.fields["effective_from"].initial = timezone.localdate()
+        begins = self.fields.get("effective_from")
+        if begins is not None:
+            begins.initial = timezone.localdate()
 
     def clean_effective_from(self) -> date:
         day: date = self.cleaned_data["effective_from"]
