@@ -24,7 +24,7 @@ from crm.models import Member
 from crm.narrowing import EQUAL, NOTHING, RANGE, Condition
 from staff.models import OrgUnit, Staff
 
-_NEAR, _FEW, _FAR = 2_000, 5_000, 20_000
+_NEAR, _FEW, _FAR = 6_000, 5_000, 20_000
 ORDER = ("-last_seen_at", "-id")
 
 
