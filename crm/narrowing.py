@@ -203,10 +203,11 @@ def _account(staff: Staff, values: list[str]) -> Condition:
 
 @_reads("following")
 def _following(_staff: Staff, values: list[str]) -> Condition:
-    follows = Identity.objects.filter(member=OuterRef("pk"), is_following=True)
+    """Follows somewhere; or did once and nowhere any more, as crm.following keeps it."""
     if values[-1] == YES:
+        follows = Identity.objects.filter(member=OuterRef("pk"), is_following=True)
         return Condition(Q(Exists(follows)))
-    return Condition(~Q(Exists(follows))) if values[-1] == NO else NOTHING
+    return _own(Q(is_reachable=False)) if values[-1] == NO else NOTHING
 
 
 def _may_be_addressed() -> Q:

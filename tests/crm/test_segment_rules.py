@@ -141,7 +141,7 @@ def test_segments_never_stand_in_a_circle(brand: OrgUnit, make_staff: Any) -> No
     third = {"not": {"on": "segment", "segment": second.pk, "in": False}}
     segments.parse(third, controller=brand)
     segments.parse(third, controller=brand, segment=second.pk + 100)
-    with pytest.raises(SegmentInvalid, match="circle|成环"):
+    with pytest.raises(SegmentInvalid, match=r"circle|成环"):
         segments.parse(third, controller=brand, segment=first.pk)
 
 
