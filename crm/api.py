@@ -53,6 +53,12 @@ class MemberOut(serializers.ModelSerializer[Member]):
         allow_null=True,
         help_text="Id of the colleague the member belongs to.",
     )
+    rfm = serializers.ChoiceField(
+        Member.Rfm.choices,
+        read_only=True,
+        allow_blank=True,
+        help_text="Empty while there are too few buyers to score.",
+    )
     tags = MemberTagOut(source="member_tags", many=True, read_only=True)
     may_be_addressed = serializers.SerializerMethodField(
         help_text="Whether marketing may reach the person at all: not opted out, not"

@@ -87,13 +87,11 @@ class MemberFilter(admin.SimpleListFilter):
 
 class ItemInline(ReadOnly, ScopedTabularInline):
     model = OrderItem
-    row_scope = None
     fields = ("product", "quantity", "amount")
 
 
 class RefundInline(ReadOnly, ScopedTabularInline):
     model = Refund
-    row_scope = None
     fields = ("code", "amount", "at", "reason")
 
 

@@ -150,7 +150,7 @@ class ProductQuery(PageQuery):
 
 
 class OrderQuery(PageQuery):
-    member = DecimalDigitsField(required=False, min_value=1)
+    member = DecimalDigitsField(required=False, min_value=1, max_value=999_999_999)
     code = StrictCharField(required=False, max_length=64, help_text="Whole.")
     state = serializers.ChoiceField(Order.State.choices, required=False)
 

@@ -117,7 +117,9 @@ def pages(world: World) -> list[str]:
         for address in _addresses()
         if _method(address) == "GET"
         and not address.route.startswith(("api/", "media/", "^"))
-        and not address.route.endswith(("(?P<url>.*)$", "<path:object_id>/", ".pdf"))
+        and not address.route.endswith(
+            ("(?P<url>.*)$", "<path:object_id>/", ".pdf", ".csv")
+        )
     ]
     searches = [f"/admin/search/?s={word}" for word in ("img", "alert")]
     return [*found, *searches, "/admin/search/?s=alert&extended=1"]

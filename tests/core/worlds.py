@@ -30,7 +30,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "core.auditentry": {"before": {}, "after": {}},
     "wechat.platformlimit": {
         "key": BUILTIN[0].key,
-        "effective_from": lambda: date(2001, 1, 1) + timedelta(days=next(_numbers)),
+        "effective_from": lambda: (
+            date(2001, 1, 1) + timedelta(days=next(_numbers) % 9000)
+        ),
     },
     "wechat.quotause": {"limit": 10, "reserved": 0, "used": 0},
     "service.conversation": {"state": "queued", "assignee": None},

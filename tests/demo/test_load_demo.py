@@ -22,6 +22,7 @@ def load(db, sandbox, settings, tmp_path):
     settings.SANDBOX_URL = sandbox.url
     settings.DATA_DIR = tmp_path
     call_command("sync_roles", verbosity=0)
+    call_command("sync_builtin_data", verbosity=0)
 
     def load() -> str:
         out = io.StringIO()
