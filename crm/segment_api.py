@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -214,16 +215,16 @@ class _OfSegments(Endpoint):
 
 
 def _place(staff: Staff, given: Any) -> tuple[OrgUnit, OrgUnit | None]:
-    """(data controller, unit) of what is asked for; 404 for a unit out of sight."""
+    """(data controller, unit) of what is asked for; 400 for a unit out of sight."""
     controller = access.controller_of(staff, None)
     if controller is None:
         raise PermissionDenied
     if given is None:
         return controller, access.unit_of(staff, controller, None)
-    unit = get_object_or_404(
-        OrgUnit.objects.visible_to(staff).select_related("controller"), pk=given
-    )
-    assert unit.controller is not None
+    units = OrgUnit.objects.visible_to(staff).select_related("controller")
+    unit = units.filter(pk=given).first()
+    if unit is None or unit.controller is None:
+        raise serializers.ValidationError({"org_unit": [_("There is no such unit.")]})
     return unit.controller, unit
 
 

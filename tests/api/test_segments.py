@@ -121,7 +121,7 @@ def test_who_only_looks_changes_nothing_and_a_dealer_meets_only_the_own(
     counted = other.post(f"{ROOT}/estimate", {"rule": {}}, format="json").json()
     assert counted["total"] == 0
     theirs = {"rule": {}, "org_unit": brand.unit.pk}
-    assert other.post(f"{ROOT}/estimate", theirs, format="json").status_code == 404
+    assert other.post(f"{ROOT}/estimate", theirs, format="json").status_code == 400
 
 
 def test_a_store_counts_and_lists_its_own_people_in_a_segment_of_the_brand(
