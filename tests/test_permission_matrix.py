@@ -66,7 +66,9 @@ POST_ONLY = (
     *("/item/.*/(submit|approve|return|withdraw|archive|restore|plan)/$",),
     *("slots/.*/(move|cancel|publish|exchange)/$", "content/preview/$"),
     *("crm/(imports|exports)/.*/do/$", "crm/exports/.*/file/$"),
-    *("rotate-keys/$", "^api/.*/(claim|reply|close|pause|resume|stop)/?$"),
+    *("rotate-keys/$", "^api/.*/(claim|reply|close|pause|resume|stop|refunds)/?$"),
+    *("member/views/", "crm/segment/.*/(do|restore)/$", "segments?/(estimate|why)/?$"),
+    *("tags/(run|.*/archive)/$", "value/recompute/$"),
 )
 
 # Which model a parameter of our own addresses means.
