@@ -163,7 +163,7 @@ def test_numbers_are_new_rows_from_a_day_on_within_bounds_and_in_the_trail(
     row = ScoreWeight.objects.get(controller=shop.brand)
     assert (row.key, row.category_id) == ("stage.at_risk", int(category))
     assert AuditEntry.objects.filter(target_id=str(row.pk)).exists()
-    assert "已有一个值" in refused(category=category)
+    assert "已经存在" in refused(category=category)
 
     member = add_member(shop)
     add_order(shop, member, noon(today - timedelta(days=80)))
