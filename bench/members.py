@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import harness, member_base, stock_admin
+from privatedomain import heap
 from tests.stack import Stack
 
 MILLION = 1_000_000
@@ -88,6 +89,8 @@ def _client() -> Any:
     settings.ALLOWED_HOSTS.append("testserver")
     client = Client()
     client.force_login(member_base.manager())
+    client.get("/admin/")  # loads the pages, as the web process's start does
+    heap.settle()
     return client
 
 

@@ -32,6 +32,13 @@ def _connect_without_pool(**_: Any) -> None:
     settings.DATABASES["default"]["CONN_MAX_AGE"] = CONNECTION_SECONDS
 
 
+@worker_init.connect
+def _settle_heap(**_: Any) -> None:
+    from privatedomain import heap
+
+    heap.settle()
+
+
 @task_prerun.connect
 def _look_at_connection(**_: Any) -> None:
     """Replace a connection that is old or that PostgreSQL's restart broke."""

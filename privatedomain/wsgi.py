@@ -11,14 +11,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "privatedomain.settings")
 console = get_wsgi_application()
 
+from privatedomain import heap  # noqa: E402
 from privatedomain.checks import refuse_wrong_secrets  # noqa: E402
 from wechat import callbacks  # noqa: E402  (needs the settings)
 
 refuse_wrong_secrets()
+# Every page and its forms; else the first request loads them.
+get_resolver().url_patterns  # noqa: B018
+heap.settle()
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

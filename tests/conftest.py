@@ -15,7 +15,7 @@ import pytest
 from django.core.management import call_command, get_commands
 from django.db import connection
 
-from privatedomain import embedded, translations
+from privatedomain import embedded, heap, translations
 from tests.cluster import MIGRATED, migrated_cluster
 from tests.stack import Stack
 
@@ -26,6 +26,10 @@ _numbers = itertools.count(1)
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         translations.compile_catalogues()
+
+
+def pytest_collection_finish() -> None:
+    heap.settle()
 
 
 # Who asks for as much time as this takes much of it.
