@@ -117,20 +117,29 @@ def copy(name: str, **environment: str) -> Iterator[Stack]:
     try:
         stack.start("postgres", "redis")
         postgres.ensure_database()
-        _prepare(stack)
-        yield stack
+        _set_up(stack)
+        with stack.orm():
+            _prepare(stack)
+            yield stack
     finally:
         stack.stop()
 
 
-def _prepare(stack: Stack) -> None:
+def _set_up(stack: Stack) -> None:
     import django
-    from django.core.management import call_command
 
     os.environ.update(stack.environment)
     translations.compile_catalogues()
     assets.build_stylesheet()
     django.setup()
+    from django.db import connection
+
+    connection.close_pool()  # of the copy before
+
+
+def _prepare(stack: Stack) -> None:
+    from django.core.management import call_command
+
     call_command("migrate", interactive=False, verbosity=0)
     for command in ("sync_roles", "sync_periodic_tasks", "sync_builtin_data"):
         call_command(command, verbosity=0)
