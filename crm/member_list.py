@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,13 +12,15 @@ from django.core.paginator import InvalidPage, Page
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from unfold.views import ChangeList
 
 from core.paginators import OpenPaginator
 from core.registry import Text
-from core.templatetags.console import moment
+from core.templatetags.console import moment, status
 from crm.models import Identity, Member, Tag, TagSet
 from crm.narrowing import conditions
 from crm.recent import ORDER, Recent
@@ -75,46 +76,80 @@ def tags_of(members: Sequence[Member]) -> dict[int, list[str]]:
     }
 
 
-@dataclass(frozen=True)
-class Line:
-    """What one row of the list shows; `accounts`: (tone, account)."""
-
-    key: int
-    name: str
-    nickname: str
-    stage: str
-    value: str
-    accounts: list[tuple[str, str]]
-    tags: list[str]
-    more_tags: int
-    store: str
-    owner: str
-    tone: str
-    marketing: Text
-    seen: str
+_ROW = """<tr>
+<td class="action-checkbox"><input type="checkbox" name="_selected_action" value="{key}"\
+ class="action-select" aria-label="{name}"></td>
+<th class="field-name" scope="row"><a href="{key}/change/"{popup}>{name}</a>{nickname}</th>
+<td data-label="{label_1}">{stage}</td>
+<td class="pd-tight" data-label="{label_2}">{value} · {trust}</td>
+<td class="pd-tight" data-label="{label_3}">{accounts}</td>
+<td data-label="{label_4}">{tags}</td>
+<td data-label="{label_5}">{store}</td>
+<td data-label="{label_6}">{owner}</td>
+<td data-label="{label_7}">{marketing}</td>
+<td data-label="{label_8}" class="pd-num">{seen}</td>
+</tr>
+"""
 
 
-def line_of(member: Member, tags: list[str], now: datetime) -> Line:
-    has_both = member.remark and not member.is_placeholder_name
-    tone, marketing = _marketing(member, now)
-    return Line(
-        key=member.pk,
-        name=str(member),
-        nickname=member.display_name if has_both else "",
-        stage=member.get_stage_display(),
-        value=f"{member.get_rfm_display() or '–'} · {member.trust}",
-        accounts=[
-            ("good" if each.is_following else "idle", str(each.account))
+class Drawing:
+    """Draws the lines of one page of the list, in the language of the request.
+
+    Composed here: a template takes five times as long for fifty lines, which is more
+    than all the queries of the page.
+    """
+
+    def __init__(
+        self, columns: Sequence[Text], tags: dict[int, list[str]], *, is_popup: bool
+    ) -> None:
+        self.labels = {
+            f"label_{place}": escape(str(text)) for place, text in enumerate(columns)
+        }
+        self.tags = tags
+        self.is_popup = is_popup
+        self.now = timezone.now()
+        self.stages = {value: str(label) for value, label in Member.Stage.choices}
+        self.values = {value: str(label) for value, label in Member.Rfm.choices}
+
+    def line(self, member: Member) -> SafeString:
+        key = member.pk
+        popup = format_html(' data-popup-opener="{}"', key) if self.is_popup else ""
+        return format_html(
+            _ROW,
+            key=key,
+            popup=popup,
+            **self.labels,
+            name=str(member),
+            nickname=self._nickname(member),
+            stage=self.stages[member.stage],
+            value=self.values.get(member.rfm) or "–",
+            trust=member.trust,
+            accounts=self._accounts(member),
+            tags=self._tags(member),
+            store=str(member.org_unit or "–"),
+            owner=str(member.owner or "–"),
+            marketing=status(*_marketing(member, self.now)),
+            seen=moment(member.last_seen_at),
+        )
+
+    def _nickname(self, member: Member) -> str:
+        if not member.remark or member.is_placeholder_name:
+            return ""
+        return format_html(' <span class="pd-muted">{}</span>', member.display_name)
+
+    def _accounts(self, member: Member) -> str:
+        following = (
+            (status("good" if each.is_following else "idle", each.account),)
             for each in member.identities.all()
-        ],
-        tags=tags[:SHOWN_TAGS],
-        more_tags=max(len(tags) - SHOWN_TAGS, 0),
-        store=str(member.org_unit or "–"),
-        owner=str(member.owner or "–"),
-        tone=tone,
-        marketing=marketing,
-        seen=moment(member.last_seen_at),
-    )
+        )
+        return format_html_join("", "<div>{}</div>", following) or "–"
+
+    def _tags(self, member: Member) -> str:
+        names = self.tags.get(member.pk, [])
+        shown = ((name,) for name in names[:SHOWN_TAGS])
+        chips = format_html_join("", '<span class="pd-chip">{}</span>', shown)
+        more = len(names) - SHOWN_TAGS
+        return format_html("{}+{}", chips, more) if more > 0 else chips or "–"
 
 
 def _marketing(member: Member, now: datetime) -> tuple[str, Text]:
@@ -139,11 +174,14 @@ class MemberChanges(ChangeList):
     members: list[Member]
 
     @property
-    def lines(self) -> list[Line]:
-        now, tags = timezone.now(), tags_of(self.members)
-        return [
-            line_of(member, tags.get(member.pk, []), now) for member in self.members
-        ]
+    def lines(self) -> SafeString:
+        """The rows of the table."""
+        drawing = Drawing(
+            self.columns, tags_of(self.members), is_popup=bool(self.is_popup)
+        )
+        return format_html_join(
+            "", "{}", ((drawing.line(member),) for member in self.members)
+        )
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: Any = None
