@@ -6,21 +6,22 @@ merges them, what only suggests it goes to the review list (docs/adr/0014).
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from core import audit
-from crm import merging, reviews
+from crm import evidence, merging, reviews
 from crm.errors import AlreadyDecided, DifferentControllers
+from crm.evidence import PHONE, SHARED_PHONE, Key
 from crm.models import Identity, MatchReview, Member, Order
 from crm.phones import phone_digest
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
 
-# A number on more records than this is a shop's or a colleague's, not a person's.
-SHARED_PHONE = 2
 _PLATFORM_KINDS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
 # Who tells a number. Only the platform has checked that it is the person's own.
 PROVEN_SOURCES = {"platform"}
@@ -57,65 +58,103 @@ def find_by(
     as crm.phones.normalise gives it. Evidence that names different members decides for
     the strongest and puts the pair on the review list.
     """
-    wanted = {
-        "unionid": unionid,
-        "external_userid": external_userid,
-        "openid": openid,
-        "buyer": buyer,
+    values = {
+        Identity.Kind.UNIONID: unionid,
+        Identity.Kind.EXTERNAL_USERID: external_userid,
+        Identity.Kind.OPENID: openid,
+        Identity.Kind.BUYER: buyer,
     }
-    named: list[tuple[str, Member]] = []
-    for kind, value in wanted.items():
-        if value:
-            where = account if kind in ("openid", "external_userid") else None
-            found = list(_by_identity(controller, kind, value, where)[:2])
-            # The same id at two accounts of ours may be two people: none is named.
-            named += [(kind, found[0])] if len(found) == 1 else []
+    place = account.pk if account else None
+    ids = [
+        Key(kind, place if kind in _PLATFORM_KINDS else None, value)
+        for kind, value in values.items()
+        if value
+    ]
+    found = {key: list(_by_id(controller, key)[:2]) for key in ids}
     if phone:
-        same = list(_by_phone(controller, phone)[: SHARED_PHONE + 1])
-        if len(same) == 1:
-            named.append(("phone", same[0]))
-        elif not named:
-            return Found(None, conflicts=tuple(same))
-    if not named:
-        return Found(None)
-    by, member = named[0]
-    others = {each.pk: (kind, each) for kind, each in named if each.pk != member.pk}
-    for kind, other in others.values():
-        weighed = weigh(member, other)
-        reviews.put_on(
-            member, other, speaks_for=[kind, *weighed[0]], against=weighed[1]
-        )
-    return Found(member, by, tuple(other for _kind, other in others.values()))
+        key = Key(PHONE, None, phone_digest(phone))
+        found[key] = list(_by_phone(controller, key)[: SHARED_PHONE + 1])
+    people = {member.pk: member for members in found.values() for member in members}
+    decision = evidence.decide(
+        found.keys(),
+        {key: [member.pk for member in members] for key, members in found.items()},
+        evidence.held_by(people.keys()) if phone and ids else {},
+    )
+    if decision.member is None:
+        return Found(None, conflicts=tuple(people[pk] for pk in decision.sharing))
+    ask_about(Doubt(decision.member, *other) for other in decision.others)
+    others = tuple(people[other] for other, _kinds in decision.others)
+    return Found(people[decision.member], decision.by, others)
 
 
-def _by_identity(
-    controller: OrgUnit, kind: str, value: str, account: Account | None
-) -> QuerySet[Member]:
-    rows = Identity.objects.filter(controller=controller, kind=kind, value=value)
-    if account is not None:
-        rows = rows.filter(account=account)
+def _by_id(controller: OrgUnit, key: Key) -> QuerySet[Member]:
+    rows = Identity.objects.filter(
+        controller=controller, kind=key.kind, value=key.value
+    )
+    if key.account is not None:
+        rows = rows.filter(account=key.account)
     return Member.objects.filter(pk__in=rows.values("member"))
 
 
-def _by_phone(controller: OrgUnit, phone: str) -> QuerySet[Member]:
+def _by_phone(controller: OrgUnit, key: Key) -> QuerySet[Member]:
     rows = Member.objects.known().filter(controller=controller)
     # The partial index holds only members with a phone.
-    return (
-        rows.exclude(phone_hash="")
-        .filter(phone_hash=phone_digest(phone))
-        .order_by("pk")
-    )
+    return rows.exclude(phone_hash="").filter(phone_hash=key.value).order_by("pk")
 
 
 # -- evidence
 
 
+class Doubt(NamedTuple):
+    """Two members who may be one, and the codes of what was told about them."""
+
+    one: int
+    other: int
+    speaks_for: tuple[str, ...]
+    against: tuple[str, ...] = ()
+
+
+def ask_about(doubts: Iterable[Doubt]) -> None:
+    """Weigh each pair and put it on the review list, unless it was decided."""
+    doubts = list(doubts)
+    pks = {pk for doubt in doubts for pk in doubt[:2]}
+    if not pks:
+        return
+    people = Member.objects.only(*_WEIGHED).in_bulk(pks)
+    held = evidence.held_by(pks)
+    pairs = []
+    for doubt in doubts:
+        one, other = people[doubt.one], people[doubt.other]
+        speaks_for, against = _weigh(one, other, held)
+        pairs.append(
+            reviews.Pair(
+                one,
+                other,
+                [*doubt.speaks_for, *speaks_for],
+                [*doubt.against, *against],
+            )
+        )
+    reviews.put_all_on(pairs)
+
+
+_WEIGHED = (
+    *("controller", "phone_hash", "real_name", "birthday", "gender"),
+    *("display_name", "is_placeholder_name"),
+)
+
+
 def weigh(one: Member, other: Member) -> tuple[list[str], list[str]]:
     """Codes of what speaks for one person and of what speaks against."""
+    return _weigh(one, other, evidence.held_by([one.pk, other.pk]))
+
+
+def _weigh(
+    one: Member, other: Member, held: Mapping[int, Collection[Key]]
+) -> tuple[list[str], list[str]]:
     speaks_for: list[str] = []
     against: list[str] = []
     if one.phone_hash and one.phone_hash == other.phone_hash:
-        speaks_for.append("phone")
+        speaks_for.append(PHONE)
     for name in ("real_name", "birthday", "gender"):
         mine, theirs = getattr(one, name), getattr(other, name)
         if mine and theirs:
@@ -126,21 +165,8 @@ def weigh(one: Member, other: Member) -> tuple[list[str], list[str]]:
     has_names = not (one.is_placeholder_name or other.is_placeholder_name)
     if has_names and one.display_name == other.display_name:
         speaks_for.append("display_name")
-    against += _contradicting_identities(one, other)
-    return speaks_for, against
-
-
-def _contradicting_identities(one: Member, other: Member) -> list[str]:
-    places: dict[int, set[tuple[str, int | None]]] = {one.pk: set(), other.pk: set()}
-    rows = Identity.objects.filter(member__in=[one, other])
-    for row in rows.exclude(kind=Identity.Kind.BUYER):
-        places[row.member_id].add((row.kind, row.account_id))
-    both = places[one.pk] & places[other.pk]
-    found = {
-        "unionid" if kind == Identity.Kind.UNIONID else "same_account"
-        for kind, _account in both
-    }
-    return sorted(found)
+    clashes = evidence.contradictions(held.get(one.pk, ()), held.get(other.pk, ()))
+    return speaks_for, against + sorted(set(clashes.values()))
 
 
 def _is_bare(member: Member) -> bool:
@@ -184,12 +210,16 @@ def settle_phone(member: Member, *, actor: Staff, source: str) -> Member:
 
 def _ask_about_shared(member: Member, others: list[Member]) -> Member:
     """Up to the limit every pair is asked about; beyond it the number says nothing."""
-    if len(others) == SHARED_PHONE:
-        for other in others:
-            speaks_for, against = weigh(member, other)
-            against = [*against, "shared_phone"]
-            reviews.put_on(member, other, speaks_for=speaks_for, against=against)
+    ask_about(phone_doubts(member.pk, [other.pk for other in others]))
     return member
+
+
+def phone_doubts(member: int, sharing: Sequence[int]) -> list[Doubt]:
+    """Whom to ask about when one more member has the number of these."""
+    if not evidence.is_worth_asking(sharing):
+        return []
+    against = ("shared_phone",) if len(sharing) == SHARED_PHONE else ()
+    return [Doubt(member, other, (PHONE,), against) for other in sharing]
 
 
 def _who_stays(one: Member, other: Member) -> tuple[Member, Member]:
@@ -224,7 +254,7 @@ def bind_buyer(
     except IntegrityError:
         known = find_by(controller, buyer=buyer).member
         if known is not None and known.pk != member.pk:
-            _ask_about_buyer(known, member)
+            ask_about([Doubt(known.pk, member.pk, (Identity.Kind.BUYER.value,))])
             return None
     else:
         audit.record("crm.member.buyer_bound", member, actor=actor)
@@ -234,11 +264,6 @@ def bind_buyer(
     pks = list(waiting.order_by("pk").select_for_update().values_list("pk", flat=True))
     Order.objects.filter(pk__in=pks).update(member=member)
     return pks
-
-
-def _ask_about_buyer(known: Member, member: Member) -> None:
-    speaks_for, against = weigh(known, member)
-    reviews.put_on(known, member, speaks_for=["buyer", *speaks_for], against=against)
 
 
 @transaction.atomic

@@ -6,7 +6,8 @@ they became, so merging and undoing never have to touch the list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -16,21 +17,6 @@ from django.utils import timezone
 from core import audit
 from crm.models import MatchReview, Member, Merge
 from staff.models import Staff
-
-
-def of_pair(one: Member, other: Member) -> QuerySet[MatchReview]:
-    """Every row about the two people, through whichever of their records."""
-    return _standing().filter(
-        Q(standing_first=one.pk, standing_second=other.pk)
-        | Q(standing_first=other.pk, standing_second=one.pk)
-    )
-
-
-def _standing() -> QuerySet[MatchReview]:
-    return MatchReview.objects.alias(
-        standing_first=Coalesce(F("first__merged_into"), F("first")),
-        standing_second=Coalesce(F("second__merged_into"), F("second")),
-    )
 
 
 def standing_sides(review: MatchReview) -> tuple[Member, Member]:
@@ -43,11 +29,32 @@ def standing_sides(review: MatchReview) -> tuple[Member, Member]:
 
 def are_apart(one: Member, other: Member) -> bool:
     """Whether somebody decided that these are two people."""
-    records = Member.objects.filter(merged_into__in=[one, other])
-    pks = [one.pk, other.pk, *records.values_list("pk", flat=True)]
-    # Narrowed by the index of the pair first.
-    rows = of_pair(one, other).filter(first__in=pks, second__in=pks)
-    return rows.filter(state=MatchReview.State.APART).exists()
+    return frozenset((one.pk, other.pk)) in _apart([one.pk, other.pk])
+
+
+def _apart(pks: Collection[int]) -> set[frozenset[int]]:
+    """Pairs decided to be two people, through whichever of their records."""
+    records = Member.objects.filter(merged_into__in=pks)
+    every = [*pks, *records.values_list("pk", flat=True)]
+    rows = MatchReview.objects.filter(
+        first__in=every, second__in=every, state=MatchReview.State.APART
+    ).annotate(
+        standing_first=Coalesce(F("first__merged_into"), F("first")),
+        standing_second=Coalesce(F("second__merged_into"), F("second")),
+    )
+    return {
+        frozenset(pair)
+        for pair in rows.values_list("standing_first", "standing_second")
+    }
+
+
+class Pair(NamedTuple):
+    """Two who may be one; evidence in codes of crm.merge_words."""
+
+    one: Member
+    other: Member
+    speaks_for: Iterable[str]
+    against: Iterable[str]
 
 
 def put_on(
@@ -57,24 +64,45 @@ def put_on(
 
     Evidence is given in codes of crm.merge_words; what is known of an open pair adds up.
     """
-    if one.pk == other.pk or are_apart(one, other):
-        return None
-    first, second = sorted((one, other), key=lambda member: member.pk)
-    evidence = {"for": sorted(set(speaks_for)), "against": sorted(set(against))}
-    row, is_new = MatchReview.objects.get_or_create(
-        first=first,
-        second=second,
-        defaults={"controller_id": first.controller_id, "evidence": evidence},
-    )
-    if row.state != MatchReview.State.OPEN:
-        return None
-    if not is_new and row.evidence != evidence:
-        row.evidence = {
-            side: sorted({*row.evidence.get(side, []), *evidence[side]})
-            for side in ("for", "against")
-        }
-        row.save(update_fields=["evidence"])
-    return row
+    rows = put_all_on([Pair(one, other, speaks_for, against)])
+    return rows[0] if rows else None
+
+
+def put_all_on(pairs: Iterable[Pair]) -> list[MatchReview]:
+    """As `put_on`, for many pairs in a few statements; the open rows about them."""
+    wanted: dict[tuple[int, int], MatchReview] = {}
+    for pair in pairs:
+        if pair.one.pk == pair.other.pk:
+            continue
+        first, second = sorted((pair.one, pair.other), key=lambda member: member.pk)
+        new = MatchReview(first=first, second=second, controller_id=first.controller_id)
+        row = wanted.setdefault((first.pk, second.pk), new)
+        _add_up(row, {"for": pair.speaks_for, "against": pair.against})
+    apart = _apart({pk for key in wanted for pk in key}) if wanted else set()
+    wanted = {key: row for key, row in wanted.items() if frozenset(key) not in apart}
+    if not wanted:
+        return []
+    MatchReview.objects.bulk_create(wanted.values(), ignore_conflicts=True)
+    firsts, seconds = zip(*wanted, strict=True)
+    near = MatchReview.objects.open().filter(first__in=firsts, second__in=seconds)
+    rows = [row for row in near if (row.first_id, row.second_id) in wanted]
+    changed = [
+        row
+        for row in rows
+        if _add_up(row, wanted[row.first_id, row.second_id].evidence)
+    ]
+    MatchReview.objects.bulk_update(changed, ["evidence"], batch_size=500)
+    return rows
+
+
+def _add_up(row: MatchReview, more: Mapping[str, Iterable[str]]) -> bool:
+    """Put more codes to the evidence of the row; whether it changed."""
+    before = row.evidence
+    row.evidence = {
+        side: sorted({*before.get(side, ()), *more.get(side, ())})
+        for side in ("for", "against")
+    }
+    return bool(row.evidence != before)
 
 
 def follow_merge(row: Merge) -> None:

@@ -1,77 +1,111 @@
-"""Who rows are about: members found set-wise by what the platforms and people call them.
+"""Who rows are about: members found set-wise by what platforms and people call them.
 
-The same order of belief as crm.matching: an id of a platform or shop says who it is; a
-phone does when exactly one member has it and no UnionID speaks against it.
+crm.evidence decides, as it does for one person (crm.matching); here is the looking up.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import connection
 
+from crm import evidence
+from crm.evidence import PHONE, Decision, Key
+from crm.exchange.people import Person
 from crm.identities import digest
-from crm.models import Identity, MatchReview, Tombstone
-
-PHONE = "phone"
-
-
-class Key(NamedTuple):
-    """One thing somebody is known by; of a phone `value` is the keyed hash."""
-
-    kind: str
-    account: int | None
-    value: str
+from crm.matching import Doubt, phone_doubts
+from crm.models import Tombstone
 
 
 @dataclass
 class Known:
-    """Whom the keys of a chunk lead to."""
+    """Whom the keys of a chunk lead to, and what else those are known by."""
 
-    identities: dict[Key, int] = field(default_factory=dict)
-    phones: dict[str, list[int]] = field(default_factory=dict)
-    # Of members found by phone only, which of them the phone alone must not join.
-    unionids: dict[int, set[str]] = field(default_factory=dict)
+    members: dict[Key, list[int]] = field(default_factory=dict)
+    held: dict[int, set[Key]] = field(default_factory=dict)
     gone: set[Key] = field(default_factory=set)
+
+    def common(self) -> set[Key]:
+        """Numbers so many have that they say nothing."""
+        return {
+            key
+            for key, members in self.members.items()
+            if key.kind == PHONE and len(members) > evidence.SHARED_PHONE
+        }
+
+    def gave(self, member: int, person: Person) -> None:
+        """The member gets the ids of these rows: rows that follow may mean them too."""
+        ids = {key for key in person.keys.values() if key.kind != PHONE}
+        ids -= person.foreign
+        self.held.setdefault(member, set()).update(ids)
+        for key in ids:
+            self.members.setdefault(key, [member])
 
 
 class Verdict(NamedTuple):
-    """`member` None: nobody yet. `pairs`: doubts (one, other or None for the new one)."""
+    """Whom a row means; `member` None: somebody new, or `refusal` says why nobody.
 
-    member: int | None
+    foreign: ids of the row that are somebody else's, or can't be this member's.
+    """
+
+    decision: Decision
+    member: int | None = None
     refusal: str = ""
-    doubt: str = ""
-    rivals: tuple[int, ...] = ()
-    against: tuple[str, ...] = ()
+    foreign: frozenset[Key] = frozenset()
+
+    def doubts(self) -> list[str]:
+        """Codes of what the importer should know although the row is applied."""
+        found = []
+        kinds = {kind for _other, named_by in self.decision.others for kind in named_by}
+        if kinds - {PHONE}:
+            found.append("ids_of_two")
+        elif kinds or evidence.is_worth_asking(self.decision.sharing):
+            found.append("phone_of_other")
+        if self.foreign and not kinds - {PHONE}:
+            found.append("id_not_taken")
+        return found
+
+    def asks_of_refused(self) -> list[Doubt]:
+        """Who shares the number of a row that says nothing else."""
+        one, *others = self.decision.sharing or (0,)
+        if not others or not evidence.is_worth_asking(self.decision.sharing):
+            return []
+        return phone_doubts(one, others)
+
+    def asks(self, member: int) -> list[Doubt]:
+        """Pairs for the review list, once the row's `member` is known."""
+        one = self.decision.member or member
+        named = [Doubt(one, *other) for other in self.decision.others]
+        return named + phone_doubts(one, self.decision.sharing)
 
 
 def find(controller: int, keys: Collection[Key]) -> Known:
-    """Look all keys up inside the data controller, in three statements."""
+    """Look all keys up inside the data controller, in four statements."""
     known = Known()
     ids = [key.value for key in keys if key.kind != PHONE]
     phones = [key.value for key in keys if key.kind == PHONE]
     with connection.cursor() as cursor:
         if ids:
-            _find_identities(cursor, controller, ids, known)
+            _find_ids(cursor, controller, ids, known)
         if phones:
             _find_phones(cursor, controller, phones, known)
+    known.held = evidence.held_by(
+        {pk for each in known.members.values() for pk in each}
+    )
     _find_gone(controller, keys, known)
     return known
 
 
-def _find_identities(
-    cursor: Any, controller: int, ids: list[str], known: Known
-) -> None:
+def _find_ids(cursor: Any, controller: int, ids: list[str], known: Known) -> None:
     cursor.execute(
         "SELECT kind, account_id, value, member_id FROM crm_identity"
         " WHERE controller_id = %s AND value = ANY(%s)",
         [controller, ids],
     )
     for kind, account, value, member in cursor:
-        known.identities[Key(kind, account, value)] = member
+        known.members[Key(kind, account, value)] = [member]
 
 
 def _find_phones(cursor: Any, controller: int, phones: list[str], known: Known) -> None:
@@ -81,20 +115,11 @@ def _find_phones(cursor: Any, controller: int, phones: list[str], known: Known) 
         " AND merged_into_id IS NULL AND purged_at IS NULL ORDER BY id",
         [phones, controller],
     )
-    found = defaultdict(list)
     for member, phone in cursor:
-        found[phone].append(member)
-    known.phones = dict(found)
-    members = [member for each in found.values() for member in each]
-    if not members:
-        return
-    cursor.execute(
-        "SELECT member_id, value FROM crm_identity"
-        " WHERE member_id = ANY(%s) AND kind = %s",
-        [members, Identity.Kind.UNIONID],
-    )
-    for member, value in cursor:
-        known.unionids.setdefault(member, set()).add(value)
+        found = known.members.setdefault(Key(PHONE, None, phone), [])
+        # Beyond that a number says nothing, whoever else has it.
+        if len(found) <= evidence.SHARED_PHONE:
+            found.append(member)
 
 
 def _find_gone(controller: int, keys: Collection[Key], known: Known) -> None:
@@ -104,7 +129,7 @@ def _find_gone(controller: int, keys: Collection[Key], known: Known) -> None:
     fresh = {
         digest(*key): key
         for key in keys
-        if key.kind != PHONE and key not in known.identities
+        if key.kind != PHONE and key not in known.members
     }
     found = tombs.filter(digest__in=list(fresh)).values_list("digest", flat=True)
     known.gone = {fresh[each] for each in found}
@@ -114,41 +139,19 @@ def judge(keys: Iterable[Key], known: Known) -> Verdict:
     """Whom the keys of one row mean."""
     keys = list(keys)
     if any(key in known.gone for key in keys):
-        return Verdict(None, refusal="purged")
-    by_id = {known.identities[key] for key in keys if key in known.identities}
-    phone = next((key.value for key in keys if key.kind == PHONE), None)
-    by_phone = known.phones.get(phone or "", [])
-    if len(by_id) > 1:
-        return Verdict(None, refusal="two_members", rivals=tuple(sorted(by_id)))
-    if by_id:
-        member = by_id.pop()
-        rivals = tuple(each for each in by_phone if each != member)
-        doubt = "phone_of_other" if rivals and member not in by_phone else ""
-        return Verdict(member, doubt=doubt, rivals=rivals if doubt else ())
-    if len(by_phone) > 1:
-        return Verdict(None, refusal="two_members", rivals=tuple(by_phone))
-    if not by_phone:
-        return Verdict(None)
-    unionids = {key.value for key in keys if key.kind == Identity.Kind.UNIONID}
-    other = known.unionids.get(by_phone[0], set())
-    if unionids and other and not unionids & other:
-        rivals, against = (by_phone[0],), ("unionid",)
-        return Verdict(None, doubt="phone_of_other", rivals=rivals, against=against)
-    return Verdict(by_phone[0])
+        return Verdict(Decision(), refusal="purged")
+    decision = evidence.decide(keys, known.members, known.held)
+    if decision.is_undecided:
+        return Verdict(decision, refusal="phone_shared")
+    member = decision.member
+    return Verdict(decision, member, foreign=foreign(keys, member, known))
 
 
-def raise_doubts(controller: int, pairs: Iterable[tuple[int, int, Any]]) -> None:
-    """Put pairs (one, other, against) on the list of possible duplicates, each once."""
-    MatchReview.objects.bulk_create(
-        [
-            MatchReview(
-                controller_id=controller,
-                first_id=min(one, other),
-                second_id=max(one, other),
-                evidence={"for": ["phone"], "against": list(against)},
-            )
-            for one, other, against in pairs
-            if one != other
-        ],
-        ignore_conflicts=True,
-    )
+def foreign(keys: Iterable[Key], member: int | None, known: Known) -> frozenset[Key]:
+    """Which of a row's ids are not the member's to get."""
+    if member is None:
+        return frozenset()
+    ids = [key for key in keys if key.kind != PHONE]
+    taken = {key for key in ids if known.members.get(key, [member]) != [member]}
+    held = known.held.get(member, ())
+    return frozenset(taken | evidence.contradictions(ids, held).keys())

@@ -1,68 +1,29 @@
-"""Rows of members: who each is about, then a whole chunk written with few statements."""
+"""Rows of members: who each is about, and what becomes of a chunk of them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from core.copying import Columns, next_ids
-from crm import consent, orders_loading, tagging, timeline
+from crm import matching
+from crm.evidence import PHONE, Key
 from crm.exchange import known, values
 from crm.exchange.chunks import Again, Context, Outcome
-from crm.exchange.known import PHONE, Key, Known, Verdict
+from crm.exchange.known import Known, Verdict
+from crm.exchange.member_writing import IDS, Writer, Written
+from crm.exchange.people import Person, fold
 from crm.exchange.reading import Row
 from crm.exchange.values import BadCell
-from crm.models import Identity, Member
-from crm.models.tags import Source
-from crm.naming import tokens
-from crm.phones import phone_digest, phone_tail_digest
+from crm.matching import Doubt
+from crm.models import Member
+from crm.phones import phone_digest
 
-_TAIL = 4
-_IDS = {
-    "openid": Identity.Kind.OPENID,
-    "unionid": Identity.Kind.UNIONID,
-    "external_userid": Identity.Kind.EXTERNAL_USERID,
-    "buyer": Identity.Kind.BUYER,
-}
 # Which chosen account an id belongs to; the others are of no account.
 _ACCOUNT_OF = {"openid": "account", "external_userid": "wecom_account"}
-
-
-@dataclass
-class Person:
-    """What the rows of one person say; `line` is the first of them."""
-
-    line: int
-    values: dict[str, Any]
-    keys: dict[tuple[str, int | None], Key]
-    more_lines: list[int] = field(default_factory=list)
-
-    def agrees(self, other: Person) -> bool:
-        """Whether nothing both are known by differs."""
-        return all(
-            self.keys[kind] == key
-            for kind, key in other.keys.items()
-            if kind in self.keys
-        )
-
-    def join(self, other: Person, *, overwrites: bool) -> None:
-        """A later row about the same person completes it, or overwrites it."""
-        carried = [*self.values.get("tags", ()), *other.values.get("tags", ())]
-        if overwrites:
-            self.values |= other.values
-        else:
-            self.values = other.values | self.values
-        if carried:
-            self.values["tags"] = list(dict.fromkeys(carried))
-        self.keys |= other.keys
-        self.more_lines.append(other.line)
 
 
 @dataclass
@@ -76,11 +37,15 @@ class Plan:
 class MemberRows:
     """Decides and writes rows of members (and, derived, rows of their tags)."""
 
-    makes_members = True
+    # Whether a row may make somebody, and add to what is known of who stands.
+    makes_members = completes = True
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._writer = Writer(context)
         self._reader = context.reader(self.parsers())
+        # Numbers that say nothing, found on the way.
+        self._common: set[Key] = set()
         if context.batch.layout["format"] == "xlsx":
             self._reader.allow_ragged()
 
@@ -105,7 +70,7 @@ class MemberRows:
     def identity_parsers(self) -> dict[str, Any]:
         return {
             "phone": values.phone,
-            **{name: self._account_checked(name) for name in _IDS},
+            **{name: self._account_checked(name) for name in IDS},
         }
 
     def _account_checked(self, name: str) -> Any:
@@ -128,14 +93,20 @@ class MemberRows:
         outcome = Outcome()
         people = self._read(rows, outcome)
         overwrites = bool(self.context.option("overwrite"))
+        settled = set(self._common)
         while people:
-            together, people = _fold(people, overwrites=overwrites)
-            self._round(together, outcome)
+            together, later = fold(people, overwrites=overwrites, settled=settled)
+            if self.context.is_dry:
+                # Nothing is written that a later row could meet.
+                together, later = together + later, []
+            settled |= self._round(together, outcome)
+            people = later
         return outcome
 
     def forget(self) -> None:
         """A chunk was taken back, and tags made in it with it."""
         self.context.forget_tags()
+        self._common.clear()
 
     def _read(self, rows: Sequence[Row], outcome: Outcome) -> list[Person]:
         people = []
@@ -164,7 +135,7 @@ class MemberRows:
 
     def _keys(self, found: dict[str, Any]) -> dict[tuple[str, int | None], Key]:
         keys: dict[tuple[str, int | None], Key] = {}
-        for name, kind in _IDS.items():
+        for name, kind in IDS.items():
             if name in found:
                 option = _ACCOUNT_OF.get(name)
                 account = self.context.option(option) if option else None
@@ -173,7 +144,8 @@ class MemberRows:
             keys[PHONE, None] = Key(PHONE, None, phone_digest(found["phone"]))
         return keys
 
-    def _round(self, people: list[Person], outcome: Outcome) -> None:
+    def _round(self, people: list[Person], outcome: Outcome) -> set[Key]:
+        """Decide and write these; the keys that need not be waited for any more."""
         controller = self.context.batch.controller_id
         keys = {key for person in people for key in person.keys.values()}
         found = known.find(controller, keys)
@@ -182,29 +154,35 @@ class MemberRows:
             self._foresee(plan, outcome)
         else:
             self._write(plan, outcome)
+        common, ids = (
+            found.common(),
+            {key for key in found.members if key.kind != PHONE},
+        )
+        self._common |= common
+        return common | ids
 
     def _plan(self, people: list[Person], found: Known, outcome: Outcome) -> Plan:
         plan = Plan()
-        pairs: list[tuple[int, int, Any]] = []
+        doubts: list[Doubt] = []
         for person in people:
             verdict = known.judge(person.keys.values(), found)
+            person.foreign = verdict.foreign
             if verdict.refusal:
-                rivals = verdict.rivals
-                pairs += [(rivals[0], other, ()) for other in rivals[1:]]
+                doubts += verdict.asks_of_refused()
                 self._refuse(person, verdict.refusal, outcome)
             elif verdict.member is not None:
                 plan.found.append((person, verdict))
-                pairs += [(verdict.member, other, ()) for other in verdict.rivals]
+                found.gave(verdict.member, person)
             elif self.makes_members:
                 plan.new.append((person, verdict))
             else:
                 self._refuse(person, "unknown_member", outcome)
         if not self.context.is_dry:
-            known.raise_doubts(self.context.batch.controller_id, pairs)
+            matching.ask_about(doubts)
         return plan
 
     def _refuse(self, person: Person, code: str, outcome: Outcome) -> None:
-        for line in (person.line, *person.more_lines):
+        for line in person.lines:
             outcome.refuse(line, BadCell(code))
 
     # -- looking ahead
@@ -226,15 +204,16 @@ class MemberRows:
         outcome.count(person.line, what)
         for line in person.more_lines:
             outcome.count(line, "double")
-        if verdict.doubt:
-            outcome.doubt(person.line, verdict.doubt)
+        for code in verdict.doubts():
+            outcome.doubt(person.line, code)
 
     # -- writing
 
     def _write(self, plan: Plan, outcome: Outcome) -> None:
         now = timezone.now()
         stand = self._standing([verdict.member for _p, verdict in plan.found])
-        inside: list[tuple[Person, int]] = []
+        inside: list[Written] = []
+        doubts: list[Doubt] = []
         for person, verdict in plan.found:
             row = stand.get(verdict.member or 0)
             if row is not None and row["merged_into_id"] is not None:
@@ -243,17 +222,32 @@ class MemberRows:
                 self._refuse(person, "out_of_scope", outcome)
                 continue
             inside.append((person, row["id"]))
+            doubts += verdict.asks(row["id"])
             self._tell(person, verdict, "known", outcome)
-        fresh = self._insert([person for person, _v in plan.new], now)
+        fresh = self._writer.insert([person for person, _v in plan.new], now)
         for (person, verdict), (_p, member) in zip(plan.new, fresh, strict=True):
+            doubts += verdict.asks(member)
             self._tell(person, verdict, "new", outcome)
-            pairs = [(member, each, verdict.against) for each in verdict.rivals]
-            known.raise_doubts(self.context.batch.controller_id, pairs)
-        changed = self._update(inside, stand)
-        self._bind([*fresh, *inside], now)
-        self._put_tags([*fresh, *inside])
-        self._note(fresh, [each for each in inside if each[1] in changed], now)
-        self._write_consent([*fresh, *inside], now)
+        self._add(fresh, inside, stand, now)
+        # What is known of them now speaks for and against.
+        matching.ask_about(doubts)
+
+    def _add(
+        self,
+        fresh: list[Written],
+        inside: list[Written],
+        stand: dict[int, dict[str, Any]],
+        now: datetime,
+    ) -> None:
+        """Everything but the members who are new."""
+        writer = self._writer
+        changed: set[int] = set()
+        if self.completes:
+            changed = writer.update(inside, stand)
+            writer.bind([*fresh, *inside], now)
+        writer.put_tags([*fresh, *inside])
+        writer.note(fresh, [each for each in inside if each[1] in changed], now)
+        writer.write_consent([*fresh, *inside], now)
 
     def _is_inside(self, row: dict[str, Any] | None) -> bool:
         return row is not None and self.context.covers(row["org_unit_id"])
@@ -269,227 +263,3 @@ class MemberRows:
             *("merged_into_id", "purged_at", "first_seen_at", "real_name"),
         )
         return {row["id"]: row for row in rows.values(*names)}
-
-    def _insert(self, people: list[Person], now: datetime) -> list[tuple[Person, int]]:
-        if not people:
-            return []
-        columns = Columns.of(Member)
-        ids = next_ids(Member, len(people))
-        rows = (
-            columns.row(id=pk, **self._new_values(person, now))
-            for person, pk in zip(people, ids, strict=True)
-        )
-        columns.copy(rows)
-        return list(zip(people, ids, strict=True))
-
-    def _new_values(self, person: Person, now: datetime) -> dict[str, Any]:
-        given = person.values
-        batch = self.context.batch
-        name = given.get("name", "")
-        shown = name or _placeholder(person)
-        seen = given.get("first_seen_at", now)
-        row = {
-            "controller_id": batch.controller_id,
-            "org_unit_id": given.get("store", batch.org_unit_id),
-            "display_name": shown,
-            "is_placeholder_name": not name,
-            "remark": given.get("remark", ""),
-            "name_tokens": tokens(shown, given.get("remark", "")),
-            "gender": given.get("gender", ""),
-            "birthday": given.get("birthday"),
-            "city": given.get("city", ""),
-            "owner_id": given.get("owner"),
-            "real_name": given.get("real_name", ""),
-            "first_seen_at": seen,
-            "last_seen_at": min(seen, now),
-        }
-        return row | _phone_values(person)
-
-    def _update(
-        self, people: list[tuple[Person, int]], stand: dict[int, dict[str, Any]]
-    ) -> set[int]:
-        """Fill what is empty (or, when asked for, everything); who was changed."""
-        by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        changed = set()
-        for person, pk in people:
-            new = self._changes(person, stand[pk])
-            if new:
-                changed.add(pk)
-                by_columns[tuple(new)].append((*new.values(), pk))
-        for names, rows in by_columns.items():
-            assigned = ", ".join(f"{name} = %s" for name in names)
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    f"UPDATE crm_member SET {assigned} WHERE id = %s",  # noqa: S608
-                    rows,
-                )
-        return changed
-
-    def _changes(self, person: Person, row: dict[str, Any]) -> dict[str, Any]:
-        """Prepared values by column; an empty cell never takes anything away."""
-        given, overwrites = person.values, self.context.option("overwrite")
-        new: dict[str, Any] = {}
-        name = given.get("name")
-        is_open = row["is_placeholder_name"] or overwrites
-        if name and is_open and name != row["display_name"]:
-            new |= {"display_name": name, "is_placeholder_name": False}
-        for key, column in _PLAIN.items():
-            value = given.get(key)
-            if value in (None, "") or value == row[column]:
-                continue
-            if overwrites or row[column] in (None, ""):
-                new[column] = value
-        if "first_seen_at" in given and given["first_seen_at"] < row["first_seen_at"]:
-            new["first_seen_at"] = given["first_seen_at"]
-        phone = _phone_values(person)
-        is_open = overwrites or not row["phone_hash"]
-        if phone and is_open and phone["phone_hash"] != row["phone_hash"]:
-            new |= phone
-        if "display_name" in new or "remark" in new:
-            shown = new.get("display_name", row["display_name"])
-            new["name_tokens"] = tokens(shown, new.get("remark", row["remark"]))
-        # A later row of the chunk may mean the same member.
-        row |= {name: value for name, value in new.items() if name in row}
-        return Columns.of(Member).prepared(new)
-
-    def _bind(self, people: list[tuple[Person, int]], now: datetime) -> None:
-        """Write the ids the people are known by. Raises Again when one is another's."""
-        rows = [
-            (member, *key)
-            for person, member in people
-            for key in person.keys.values()
-            if key.kind != PHONE
-        ]
-        if not rows:
-            return
-        members, kinds, accounts, ids = zip(*rows, strict=True)
-        given = [list(members), list(kinds), list(accounts), list(ids)]
-        with connection.cursor() as cursor:
-            cursor.execute(_BIND, [*given, self.context.batch.controller_id, now, now])
-            cursor.execute(_FOREIGN, [*given, self.context.batch.controller_id])
-            if cursor.fetchone()[0]:
-                raise Again
-        buyers = [
-            (key, pk) for pk, kind, _a, key in rows if kind == Identity.Kind.BUYER
-        ]
-        orders_loading.adopt_waiting(self.context.batch.controller_id, buyers)
-
-    def _put_tags(self, people: list[tuple[Person, int]]) -> None:
-        pairs = [
-            (member, tag)
-            for person, member in people
-            for tag in person.values.get("tags", ())
-        ]
-        if pairs:
-            actor = self.context.staff
-            tagging.tag_pairs(pairs, actor=actor, source=Source.IMPORT)
-
-    def _note(
-        self,
-        fresh: list[tuple[Person, int]],
-        changed: list[tuple[Person, int]],
-        now: datetime,
-    ) -> None:
-        batch = self.context.batch
-        timeline.write_fresh(
-            (
-                (member, "imported", now, f"import:{batch.pk}:{person.line}", {"import": batch.pk, "file": batch.file_name[:80], "new": is_new})
-                for people, is_new in ((fresh, True), (changed, False))
-                for person, member in people
-            )
-        )  # fmt: skip
-
-    def _write_consent(self, people: list[tuple[Person, int]], now: datetime) -> None:
-        said = [each for each in people if "consent" in each[0].values]
-        if not said:
-            return
-        members = Member.objects.in_bulk([member for _p, member in said])
-        batch, actor = self.context.batch, self.context.staff
-        for person, pk in said:
-            write = consent.grant if person.values["consent"] else consent.withdraw
-            write(
-                members[pk],
-                actor=actor,
-                at=person.values.get("consent_at", now),
-                key=f"import:{batch.pk}:{person.line}",
-                source="import",
-                evidence=person.values.get("consent_evidence", ""),
-            )
-
-
-_PLAIN = {
-    "remark": "remark",
-    "gender": "gender",
-    "birthday": "birthday",
-    "city": "city",
-    "owner": "owner_id",
-    "store": "org_unit_id",
-    "real_name": "real_name",
-}
-
-_WANTED = """unnest(%s::bigint[], %s::text[], %s::bigint[], %s::text[])
-    AS wanted (member_id, kind, account_id, value)"""
-# Whether somebody follows is the platform's to say: it is asked for the profile.
-_BIND = f"""
-INSERT INTO crm_identity (member_id, kind, account_id, value, controller_id,
-    is_following, scene, profile_due_at, profile_tries, created_at)
-SELECT member_id, kind, account_id, value, v.controller_id, false, '',
-    CASE WHEN account_id IS NULL THEN NULL ELSE v.due END, 0, v.at
-FROM {_WANTED}, (VALUES (%s::bigint, %s::timestamptz, %s::timestamptz))
-    AS v (controller_id, due, at)
-ON CONFLICT DO NOTHING
-"""  # noqa: S608
-_FOREIGN = f"""
-SELECT EXISTS (
-    SELECT 1 FROM {_WANTED}
-    JOIN crm_identity stands ON stands.value = wanted.value
-        AND stands.kind = wanted.kind
-        AND stands.account_id IS NOT DISTINCT FROM wanted.account_id
-        AND stands.controller_id = %s
-    WHERE stands.member_id <> wanted.member_id
-)
-"""  # noqa: S608
-
-
-def _phone_values(person: Person) -> dict[str, Any]:
-    key = person.keys.get((PHONE, None))
-    if key is None:
-        return {}
-    digits = person.values["phone"]
-    tail = phone_tail_digest(digits[-_TAIL:])
-    return {"phone": digits, "phone_hash": key.value, "phone_tail_hash": tail}
-
-
-def _placeholder(person: Person) -> str:
-    """The made-up name of somebody a file knows by number only."""
-    given = person.values
-    number = next(given[name] for name in (*_IDS, "phone") if name in given)
-    return _("Customer · ends in %(tail)s") % {"tail": number[-_TAIL:]}
-
-
-def _fold(
-    people: list[Person], *, overwrites: bool
-) -> tuple[list[Person], list[Person]]:
-    """Rows about one person as one; what needs those written first is left for later."""
-    together: list[Person] = []
-    later: list[Person] = []
-    owner: dict[Key, Person] = {}
-    blocked: set[Key] = set()
-    for person in people:
-        keys = set(person.keys.values())
-        hits = {id(owner[key]): owner[key] for key in keys if key in owner}
-        if keys & blocked or len(hits) > 1:
-            later.append(person)
-            blocked |= keys
-        elif not hits:
-            together.append(person)
-            owner |= dict.fromkeys(keys, person)
-        else:
-            first = next(iter(hits.values()))
-            if first.agrees(person):
-                first.join(person, overwrites=overwrites)
-                owner |= dict.fromkeys(keys, first)
-            else:
-                later.append(person)
-                blocked |= keys
-    return together, later

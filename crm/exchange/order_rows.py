@@ -10,11 +10,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from crm import orders_loading
+from crm import matching, orders_loading
+from crm.evidence import Decision, Key
 from crm.exchange import known, values
 from crm.exchange.chunks import Outcome, fold
-from crm.exchange.known import Key, Known, Verdict
-from crm.exchange.member_rows import MemberRows, Person
+from crm.exchange.known import Known, Verdict
+from crm.exchange.member_rows import MemberRows
+from crm.exchange.people import Person
 from crm.exchange.reading import Row
 from crm.exchange.values import BadCell
 from crm.models import Category, Identity, Member, Order, Product
@@ -38,6 +40,7 @@ class Sheaf:
     lines: list[int] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     person: Person | None = None
+    verdict: Verdict = field(default_factory=lambda: Verdict(Decision()))
     bad: dict[int, list[BadCell]] = field(default_factory=dict)
 
     @cached_property
@@ -277,68 +280,104 @@ class OrderRows(MemberRows):
         found: Known,
         stand: dict[tuple[str, str], tuple[int | None, int | None]],
         outcome: Outcome,
-    ) -> list[tuple[Sheaf, int | None]]:
-        verdicts = [self._verdict(sheaf, found) for sheaf in sheaves]
-        rows = Member.objects.filter(pk__in=[v.member for v in verdicts if v.member])
+    ) -> list[Sheaf]:
+        """The orders that may be written, each knowing whose it is."""
+        members = {pk for each in found.members.values() for pk in each}
+        rows = Member.objects.filter(pk__in=members)
         units = dict(rows.values_list("pk", "org_unit_id"))
         owned = []
-        for sheaf, verdict in zip(sheaves, verdicts, strict=True):
-            code = verdict.refusal
+        for sheaf in sheaves:
+            sheaf.verdict = self._verdict(sheaf, found)
+            member, code = sheaf.verdict.member, sheaf.verdict.refusal
             key = (sheaf.shop, sheaf.code)
             if key in stand and not self.context.covers(stand[key][0]):
                 code = "foreign_order"
-            elif verdict.member and not self.context.covers(units.get(verdict.member)):
+            elif member and not self.context.covers(units.get(member)):
                 code = "out_of_scope"
             if code:
                 sheaf.bad = {sheaf.lines[0]: [BadCell(code)]}
                 self._refuse_all(sheaf, outcome)
             else:
-                owned.append((sheaf, verdict.member))
+                owned.append(sheaf)
+                if member and sheaf.person:
+                    found.gave(member, sheaf.person)
         return owned
 
     def _verdict(self, sheaf: Sheaf, found: Known) -> Verdict:
-        if sheaf.person is None:
-            return Verdict(None)
-        verdict = known.judge(sheaf.person.keys.values(), found)
-        has_buyer = (Identity.Kind.BUYER, None) in sheaf.person.keys
-        if verdict.member is None and not verdict.refusal and not has_buyer:
-            return Verdict(None, refusal="unknown_member")
+        """Whose the order is: as crm.orders.record, a buyer who is known has it."""
+        person = sheaf.person
+        if person is None:
+            return Verdict(Decision())
+        keys = person.keys.values()
+        verdict = known.judge(keys, found)
+        buyer = person.keys.get((Identity.Kind.BUYER, None))
+        if buyer is not None and buyer in found.members:
+            (owner,) = found.members[buyer]
+            verdict = verdict._replace(
+                member=owner, foreign=known.foreign(keys, owner, found)
+            )
+        elif buyer and verdict.refusal == "phone_shared":
+            return Verdict(Decision())  # it waits for its buyer
+        elif verdict.member is None and not verdict.refusal and not buyer:
+            return Verdict(Decision(), refusal="unknown_member")
+        person.foreign = verdict.foreign
         return verdict
 
     # -- what happens
 
     def _foresee_orders(
         self,
-        owned: list[tuple[Sheaf, int | None]],
+        owned: list[Sheaf],
         stand: dict[tuple[str, str], Any],
         outcome: Outcome,
     ) -> None:
-        for sheaf, _member in owned:
+        for sheaf in owned:
             key = (sheaf.shop, sheaf.code)
             is_first = self.context.seen.add(Key("order", None, "\0".join(key)))
             what = "known" if key in stand else "new" if is_first else "double"
             _count(sheaf, what, outcome)
+            _tell_doubts(sheaf, outcome)
 
     def _write_orders(
         self,
-        owned: list[tuple[Sheaf, int | None]],
+        owned: list[Sheaf],
         stand: dict[tuple[str, str], Any],
         outcome: Outcome,
     ) -> None:
         controller = self.context.batch.controller_id
         orders = []
-        for sheaf, member in owned:
+        for sheaf in owned:
             data = self._data(sheaf, is_final=True)
-            data.member, data.buyer = member, _buyer(sheaf)
+            data.member, data.buyer = sheaf.verdict.member, _buyer(sheaf)
             orders.append(data)
         written = orders_loading.write(controller, orders)
-        people = [(s.person, m) for s, m in owned if s.person is not None and m]
-        self._bind(people, timezone.now())
-        for sheaf, member in owned:
+        people = [
+            (sheaf.person, sheaf.verdict.member)
+            for sheaf in owned
+            if sheaf.person and sheaf.verdict.member
+        ]
+        self._writer.bind(people, timezone.now())
+        matching.ask_about(
+            doubt
+            for sheaf in owned
+            if sheaf.verdict.decision.member
+            for doubt in sheaf.verdict.asks(sheaf.verdict.decision.member)
+        )
+        for sheaf in owned:
             key = (sheaf.shop, sheaf.code)
             _count(sheaf, "known" if key in stand else "new", outcome)
+            _tell_doubts(sheaf, outcome)
+            member = sheaf.verdict.member
             if member and written[key].member not in (None, member):
                 outcome.doubt(sheaf.lines[0], "order_of_other_member")
+
+
+def _tell_doubts(sheaf: Sheaf, outcome: Outcome) -> None:
+    verdict = sheaf.verdict
+    is_buyers = verdict.member != verdict.decision.member
+    for code in verdict.doubts():
+        is_split = is_buyers and code == "ids_of_two"
+        outcome.doubt(sheaf.lines[0], "buyer_of_other" if is_split else code)
 
 
 def _count(sheaf: Sheaf, what: str, outcome: Outcome) -> None:

@@ -36,6 +36,11 @@ WORDS: dict[str, Text] = {
     "out_of_scope": _("This member belongs to another store: nothing was changed."),
     "purged": _("This person left and their data was purged: they are not brought back."),
     "unknown_member": _("Nobody is known by what this row says."),
+    "phone_shared": _("Several members have this phone, and nothing else in the row says which of them is meant."),
+    "ids_of_two": _("Applied to the member of the strongest id; another id of the row is somebody else's: both are on the list of possible duplicates."),
+    "buyer_of_other": _("Applied to the member this buyer id belongs to; another id of the row is somebody else's: both are on the list of possible duplicates."),
+    "id_not_taken": _("Applied, but the member has another id of this kind there: the one of the row was not taken over."),
+    # In lists that stand from before.
     "two_members": _("What this row says belongs to two members; both are on the list of possible duplicates."),
     "phone_of_other": _("Applied, but another member has this phone: the two are on the list of possible duplicates."),
     "needs_account": _("Choose the account this id belongs to."),

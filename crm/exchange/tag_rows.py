@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from crm.exchange.member_rows import MemberRows, Person
+from crm.exchange.member_rows import MemberRows
 from crm.exchange.values import BadCell
 
 
 class TagRows(MemberRows):
     """Rows that put tags on members who are known; nobody is made."""
 
-    makes_members = False
+    # A list of tags tells nothing new of who somebody is.
+    makes_members = completes = False
 
     def parsers(self) -> dict[str, Any]:
         # Tags are looked up once the group of the row is known.
@@ -30,9 +30,3 @@ class TagRows(MemberRows):
             return [bad]
         found["tags"] = tags
         return [] if tags else [BadCell("no_tags", self._header("tags"))]
-
-    def _changes(self, person: Person, row: dict[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def _bind(self, people: list[tuple[Person, int]], now: datetime) -> None:
-        """A list of tags tells nothing new of who somebody is."""
