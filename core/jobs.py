@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import DatabaseError, connections, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60
+# A step of a job takes longer than one message.
+LEASE_SECONDS = 2 * settings.LEASE_SECONDS
 WRITE_EVERY_SECONDS = 0.5
 MAX_ERRORS = 200
 
