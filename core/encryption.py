@@ -6,7 +6,6 @@ rotated by putting a new one in front and running `rotate_field_keys`.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,7 @@ def rotate(token: bytes) -> bytes:
 def blind_index(value: str, *, purpose: str) -> str:
     """Keyed SHA-256 (hex) of `value`, for exact look-up of an encrypted value."""
     message = f"{purpose}\0{value}".encode()
-    return hmac.new(settings.SEARCH_KEY.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.digest(settings.SEARCH_KEY.encode(), message, "sha256").hex()
 
 
 class EncryptedBytesField(_BytesBase):

@@ -29,9 +29,12 @@ def printable(text: object, limit: int = NAME_LENGTH) -> str:
     What PostgreSQL can't store (NUL, lone surrogates) is gone too. Joiners inside emoji
     stay.
     """
+    given = str(text or "")[: limit * 4]
+    if given.isprintable():  # nearly everything, and many times quicker
+        return " ".join(given.split())[:limit]
     kept = (
         char if char == "\u200d" or unicodedata.category(char)[0] != "C" else " "
-        for char in str(text or "")[: limit * 4]
+        for char in given
     )
     return " ".join("".join(kept).split())[:limit]
 

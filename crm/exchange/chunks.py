@@ -22,6 +22,7 @@ from staff.models import OrgUnit, Staff
 _TAG_SEPARATORS = re.compile(r"[;；|,，\n]")
 _GROUP_SEPARATORS = re.compile(r"[·•:：]")
 MAX_PROBLEM_COLUMN = 80
+_MOST_TAG_CELLS = 4096
 
 
 class Again(Exception):
@@ -199,8 +200,18 @@ class Context:
 
     def tags(self, text: str, group: str = "") -> list[int]:
         """Ids of the tags in a cell, 组·值 with ; between. Raises BadCell."""
-        parts = [part.strip() for part in _TAG_SEPARATORS.split(text)]
-        return [self._tag(part, group) for part in parts if part]
+        found = self._tag_cells.get((text, group))
+        if found is None:
+            parts = [part.strip() for part in _TAG_SEPARATORS.split(text)]
+            found = [self._tag(part, group) for part in parts if part]
+            if len(self._tag_cells) < _MOST_TAG_CELLS:
+                self._tag_cells[text, group] = found
+        return found
+
+    @cached_property
+    def _tag_cells(self) -> dict[tuple[str, str], list[int]]:
+        """Cells read before: the same few come again and again."""
+        return {}
 
     def _tag(self, text: str, group: str) -> int:
         named = _GROUP_SEPARATORS.split(text, maxsplit=1)
@@ -241,6 +252,7 @@ class Context:
     def forget_tags(self) -> None:
         """A chunk was taken back, and tags made in it with it."""
         self.__dict__.pop("_tags", None)
+        self.__dict__.pop("_tag_cells", None)
 
     # -- cells
 
