@@ -49,6 +49,21 @@ class SecondPersonNeeded(NotAllowed):
     message = gettext_lazy("Somebody else must approve what you asked for.")
 
 
+class TooManyRows(BadInput):
+    code = "too_many_rows"
+
+    @classmethod
+    def of(cls, format: str) -> TooManyRows:
+        words = _("More than %(limit)d rows: narrow the selection.")
+        if format == Export.Format.XLSX and most_rows(Export.Format.CSV) > most_rows(
+            format
+        ):
+            words = _(
+                "A workbook holds %(limit)d rows: narrow the selection, or take CSV."
+            )
+        return cls(words % {"limit": most_rows(format)})
+
+
 # -- asking
 
 
@@ -70,6 +85,17 @@ def estimate(kind: ExportKind, staff: Staff, query: str, limit: int) -> int:
 def approval_rows() -> int:
     """Above how many rows a second person must agree."""
     return int(setting("export_approval_rows"))
+
+
+def most_rows(format: str) -> int:
+    """How many rows a file of this format may have."""
+    limit = int(setting("export_max_rows"))
+    return min(limit, sheets.MAX_SHEET_ROWS) if format == Export.Format.XLSX else limit
+
+
+def _is_past(rows: models.QuerySet[Any], limit: int) -> bool:
+    """Whether there are more rows, found without reading them."""
+    return rows.order_by("pk")[limit : limit + 1].exists()
 
 
 @transaction.atomic
@@ -103,6 +129,9 @@ def request(
     found = estimate(kind, actor, query, limit)
     if not found:
         raise BadInput(_("Nothing to export: no row fits."))
+    most = most_rows(format)
+    if found > most or (found > limit and _is_past(kind.rows(actor, query), most)):
+        raise TooManyRows.of(format)
     home = actor.org_unit
     export = Export(
         controller=home.controller if home else None,
@@ -305,16 +334,12 @@ def _may_still(export: Export, staff: Staff) -> None:
 
 def _ids(kind: ExportKind, staff: Staff, export: Export) -> array[int]:
     """Of every row, in the order of age, within the limits. Raises AppError."""
-    limit = int(setting("export_max_rows"))
-    if export.format == Export.Format.XLSX:
-        limit = min(limit, sheets.MAX_SHEET_ROWS)
+    limit = most_rows(export.format)
     rows = kind.rows(staff, export.asked["query"]).order_by("pk")
-    ids = array("q", rows.values_list("pk", flat=True)[: limit + 1])
+    pks = rows.values_list("pk", flat=True)[: limit + 1]
+    ids = array("q", pks.iterator(chunk_size=10_000))
     if len(ids) > limit:
-        raise AppError(
-            _("More than %(limit)d rows: narrow the selection, or take CSV.")
-            % {"limit": limit}
-        )
+        raise TooManyRows.of(export.format)
     if export.approval_id is None and len(ids) > approval_rows():
         raise NotAllowed(_("Meanwhile it is more than may go out without approval."))
     return ids

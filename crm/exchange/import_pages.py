@@ -90,6 +90,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "chosen_kind": request.POST.get("kind", Import.Kind.MEMBERS),
             "controllers": _controllers(staff),
             "chosen_controller": request.POST.get("controller", ""),
+            "days": imports.kept_for().days,
             "error": error,
         },
         status=409 if error else 200,
@@ -140,7 +141,11 @@ def _page(
 ) -> TemplateResponse:
     is_assigning = batch.state == State.UPLOADED
     is_asked = batch.state == State.CHECKED and "columns" in request.GET
-    context = {**_state_context(batch), "error": error or batch.error}
+    context = {
+        **_state_context(batch),
+        "error": error or batch.error,
+        "file_goes_at": batch.created_at + imports.kept_for(),
+    }
     if is_assigning or is_asked:
         context |= _columns_context(request, batch)
     return console_page(
@@ -279,6 +284,8 @@ def _columns_context(request: HttpRequest, batch: Import) -> dict[str, Any]:
 
 
 def _sample(batch: Import, layout: Layout) -> list[list[str]]:
+    if not batch.stored_as:
+        return []
     try:
         with open_rows(batch.path, layout) as rows:
             return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from core import audit, jobs
 from core.errors import AppError, BadInput, NotAllowed
+from core.system_settings import get as setting
 from crm.exchange import fields, files
 from crm.models import Import, ImportProblem, MappingMemory
 from crm.naming import printable
@@ -30,6 +32,11 @@ State = Import.State
 
 class NotNow(AppError):
     code = "import_not_now"
+
+
+def kept_for() -> timedelta:
+    """How long an uploaded file is kept."""
+    return timedelta(days=int(setting("import_file_days")))
 
 
 def may_import(staff: Staff) -> None:

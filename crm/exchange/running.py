@@ -270,6 +270,8 @@ def _chunks(
 ) -> Iterator[list[Row]]:
     """The rows below the headers, those done already left out, some thousand each."""
     layout = Layout.of(batch.layout)
+    if not batch.stored_as:
+        raise BadFile(_("The file is not there any more: upload it again."))
     try:
         with open_rows(batch.path, layout) as rows:
             _skip(rows, skipped, layout, progress)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from core import audit
-from core.system_settings import get as setting
 from crm.exchange import exports, imports
 from crm.exchange.files import remove
 from crm.models import Export, Import
 from staff.accounts import system_staff
 
 WRITER = "crm.exchange"
+# An upload arrives, and a file is written, in less.
+STRAY_SECONDS = 86_400
 _BATCH = 200
+# Folders of DATA_DIR/exchange, and whose rows know the files in them.
+_FOLDERS: dict[str, Any] = {"arriving": None, "in": Import, "out": Export}
 
 
 def sweep() -> None:
@@ -24,17 +31,51 @@ def sweep() -> None:
         exports.settle(export)
     remove_uploads()
     expire_exports()
+    remove_strays()
 
 
 def remove_uploads() -> int:
-    """Delete uploads nobody needs any more; the lists of refused rows stay."""
-    before = timezone.now() - timedelta(days=int(setting("import_file_days")))
-    rows = Import.objects.filter(created_at__lt=before).exclude(stored_as="")
+    """Delete uploads whose time is over; the lists of refused rows stay."""
+    resting = Import.objects.filter(
+        created_at__lt=timezone.now() - imports.kept_for()
+    ).exclude(state__in=["checking", "running"])
     count = 0
-    for batch in rows.exclude(state__in=["checking", "running"])[:_BATCH]:
-        remove(batch.path)
-        count += Import.objects.filter(pk=batch.pk).update(stored_as="")
+    for batch in resting.exclude(stored_as="")[:_BATCH]:
+        # First the row: nobody may begin with a file that is being deleted.
+        if resting.filter(pk=batch.pk).update(stored_as=""):
+            remove(batch.path)
+            count += 1
     return count
+
+
+def remove_strays() -> int:
+    """Delete files no row knows: a process died over them, or a backup was restored."""
+    before = time.time() - STRAY_SECONDS
+    count = 0
+    for name, rows in _FOLDERS.items():
+        old = {path.name: path for path in _files(name) if _written_at(path) < before}
+        if not old:
+            continue
+        if rows is not None:
+            known = rows._default_manager.filter(stored_as__in=old)
+            for stored_as in known.values_list("stored_as", flat=True):
+                del old[stored_as]
+        for path in old.values():
+            remove(path)
+        count += len(old)
+    return count
+
+
+def _files(name: str) -> Iterator[Path]:
+    folder = Path(settings.DATA_DIR) / "exchange" / name
+    return folder.iterdir() if folder.is_dir() else iter(())
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()  # somebody else deleted it
 
 
 def expire_exports() -> int:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 @pytest.fixture(scope="module")
 def copy(make_stack):
     stack = make_stack(own_servers=True)
-    for name in ("media", "spool"):
+    for name in ("media", "spool", "exchange"):
         (stack.data_dir / name).mkdir()
     return stack
 
@@ -47,6 +47,7 @@ def backup(copy, tmp_path):
         Staff.objects.filter(is_system=False).delete()
         build_staff(username="early", display_name="林小满")
     (copy.data_dir / "media" / "picture.jpg").write_bytes(b"early")
+    (copy.data_dir / "exchange" / "members.csv").write_bytes(b"13800000001")
     target = tmp_path / "copy.backup"
     code, said = _run(copy, "backup", target)
     assert code == 0, said
@@ -76,6 +77,9 @@ def test_a_restore_brings_everything_back_and_holds_all_sending(copy, backup):
     assert (copy.data_dir / "media" / "picture.jpg").read_bytes() == b"early"
     kept = list(copy.data_dir.glob("media.before-restore-*/picture.jpg"))
     assert [path.read_bytes() for path in kept] == [b"late"]
+    # Files of imports and exports run out; they must not live on in a backup.
+    with tarfile.open(backup) as tar:
+        assert not any("exchange" in name for name in tar.getnames())
 
 
 def test_a_backup_restored_by_other_means_is_noticed_at_the_next_start(copy, backup):

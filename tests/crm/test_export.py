@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +16,8 @@ from django.utils import timezone
 
 from core import jobs
 from core.models import AuditEntry
-from crm.exchange import sheets, sweeping
+from crm.exchange import exports, files, sheets, sweeping
+from crm.exchange.reading import open_rows
 from crm.models import Export, Member
 from staff.models import Approval
 from tests.conftest import build_staff
@@ -172,8 +175,6 @@ def test_phones_in_clear_need_the_right_and_a_second_person(
 def test_many_rows_need_approval_and_a_refusal_says_why(
     place: SimpleNamespace, monkeypatch: Any
 ) -> None:
-    from crm.exchange import exports
-
     monkeypatch.setattr(exports, "approval_rows", lambda: 1)
     page = place.client.get(reverse("admin:crm_export_new"), {"kind": "members"})
     assert page.context["needs_approval"]
@@ -248,3 +249,46 @@ def test_tags_and_orders_go_out_too(place: SimpleNamespace) -> None:
     rows = table(fetched(place.client, export))
     assert rows[1][:3] == ["A1", "P1", "128.00"] or rows[1][0] == "A1"
     assert ask(place.client, kind="tags", column=["tags"]).status_code == 409  # none
+
+
+def test_more_rows_than_a_workbook_holds_are_refused_before_they_are_written(
+    place: SimpleNamespace, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sheets, "MAX_SHEET_ROWS", 1)
+    for limit in (2000, 1):  # counted already, and looked for only
+        monkeypatch.setattr(exports, "approval_rows", lambda limit=limit: limit)
+        response = ask(place.client, format="xlsx")
+        assert response.status_code == 409
+        assert "最多 1 行" in response.context["error"]
+    assert not Export.objects.exists()
+    monkeypatch.setattr(exports, "approval_rows", lambda: 2000)
+    assert written(place.client).state == "ready"
+    monkeypatch.setattr(sheets, "MAX_SHEET_ROWS", 2)
+    assert written(place.client, format="xlsx").state == "ready"
+    # It became more while it waited.
+    ask(place.client, format="xlsx")
+    Member.objects.create(controller=place.brand, display_name="新来的")
+    jobs.drain()
+    export = Export.objects.latest("pk")
+    assert (export.state, export.stored_as) == ("failed", "")
+    assert "最多 2 行" in export.error
+
+
+def test_a_workbook_passes_row_by_row_in_both_directions(tmp_path: Any) -> None:
+    """5 MB of cells that do not compress, in a fraction of it."""
+    import openpyxl  # not counted below
+
+    assert openpyxl.__version__
+    path, count = tmp_path / "a.xlsx", 600
+    rows = ([number, os.urandom(4000).hex()] for number in range(count))
+    mark = sheets.Watermark("E1", "甲", timezone.now(), "核对", count)
+    tracemalloc.start()
+    sheets.write_xlsx(path, ["编号", "内容"], rows, mark)
+    writing = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    with open_rows(path, files.inspect(path)) as found:
+        read = sum(len(row.cells) == 2 for row in found)
+    reading = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert read == count + 1  # and the names of the columns
+    assert max(writing, reading) < 2_500_000

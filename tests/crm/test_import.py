@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import zipfile
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from core import jobs
-from core.models import Job
-from crm.exchange import imports, running
+from crm.exchange import imports, running, sweeping
 from crm.models import (
     ConsentEntry,
     Event,
     Identity,
     Import,
-    ImportProblem,
-    MatchReview,
     Member,
     MemberTag,
     Order,
@@ -34,64 +32,21 @@ from crm.phones import phone_digest
 from staff.models import OrgUnit
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world
-
-HEAD = "手机号,姓名,城市,会员号\n"
+from tests.crm.imported import (
+    HEAD,
+    act,
+    assign,
+    bring_in,
+    problems,
+    send,
+    uploaded,
+    with_manager,
+)
 
 
 @pytest.fixture
 def place(world: SimpleNamespace, settings: Any, tmp_path: Any) -> SimpleNamespace:
-    settings.DATA_DIR = tmp_path
-    world.manager = build_staff("ops_manager", org_unit=world.brand)
-    world.client = Client()
-    world.client.force_login(world.manager)
-    return world
-
-
-def send(
-    client: Client, content: bytes | str, name: str = "会员.csv", kind: str = "members"
-) -> Any:
-    body = content.encode() if isinstance(content, str) else content
-    file = SimpleUploadedFile(name, body)
-    return client.post(reverse("admin:crm_imports"), {"kind": kind, "file": file})
-
-
-def uploaded(client: Client, content: bytes | str, **more: Any) -> Import:
-    response = send(client, content, **more)
-    assert response.status_code == 302, response.context["error"]
-    return Import.objects.latest("pk")
-
-
-def assign(client: Client, batch: Import, **options: Any) -> Any:
-    data = {f"c{at}": name for name, at in batch.mapping.items()}
-    return client.post(
-        reverse("admin:crm_import_act", args=[batch.pk]),
-        {"act": "assign", **data, **options},
-    )
-
-
-def act(client: Client, batch: Import, what: str) -> Any:
-    return client.post(reverse("admin:crm_import_act", args=[batch.pk]), {"act": what})
-
-
-def bring_in(
-    client: Client,
-    content: bytes | str,
-    more: dict[str, Any] | None = None,
-    **options: Any,
-) -> Import:
-    """Upload, assign as guessed, check and import."""
-    batch = uploaded(client, content, **(more or {}))
-    response = assign(client, batch, **options)
-    assert response.status_code == 302, response.context["error"]
-    act(client, batch, "begin")
-    jobs.drain()
-    batch.refresh_from_db()
-    return batch
-
-
-def problems(batch: Import, *, is_check: bool = False) -> list[tuple[int, str, str]]:
-    rows = ImportProblem.objects.filter(batch=batch, is_check=is_check)
-    return [(row.line, row.column, row.code) for row in rows]
+    return with_manager(world, settings, tmp_path)
 
 
 # -- reading strictly
@@ -249,94 +204,34 @@ def test_a_hundred_megabytes_are_moved_not_read_into_memory(
     assert peak < 8_000_000
 
 
-# -- whom a row means
+# -- the files themselves
 
 
-def test_who_is_known_is_completed_never_made_twice(place: SimpleNamespace) -> None:
-    bring_in(place.client, HEAD + "13800000001,林小满,,V1\n")
-    batch = bring_in(
-        place.client,
-        HEAD + "13800000001,另名,杭州,\n,,上海,V1\n+86 138-0000-0001,,,V9\n",
-    )
-    member = Member.objects.get()
-    assert (member.display_name, member.city) == ("林小满", "杭州")
-    assert set(member.identities.values_list("value", flat=True)) == {"V1", "V9"}
-    assert batch.counts["known"] + batch.counts.get("double", 0) == 3
-
-
-def test_overwriting_is_a_choice(place: SimpleNamespace) -> None:
-    bring_in(place.client, HEAD + "13800000001,林小满,杭州,V1\n")
-    bring_in(place.client, HEAD + "13800000001,林大满,,V1\n", overwrite="on")
-    member = Member.objects.get()
-    assert (member.display_name, member.city) == ("林大满", "杭州")
-
-
-def test_the_same_person_twice_in_a_file_is_one(place: SimpleNamespace) -> None:
-    text = HEAD + "13800000001,林小满,,V1\n13800000001,,杭州,V2\n,,,V2\n"
-    batch = bring_in(place.client, text)
-    assert batch.foreseen["new"] == 1
-    assert Member.objects.count() == 1
-    assert Identity.objects.count() == 2
-
-
-def test_ids_of_two_members_are_listed_and_the_pair_is_for_review(
+def test_an_upload_is_deleted_in_time_and_the_page_says_when(
     place: SimpleNamespace,
 ) -> None:
-    bring_in(place.client, HEAD + ",甲,,V1\n,乙,,V2\n")
-    head = "会员号,unionid\n"
-    bring_in(place.client, head + "V1,u1\n")
-    batch = bring_in(place.client, head + "V2,u1\n")
-    assert problems(batch) == [(2, "", "two_members")]
-    assert MatchReview.objects.count() == 1
-    assert Member.objects.count() == 2
-
-
-def test_one_phone_with_two_unionids_stays_two_people_with_a_doubt(
-    place: SimpleNamespace,
-) -> None:
-    text = "手机,unionid,姓名\n13800000001,u1,妈妈\n13800000001,u2,爸爸\n"
-    batch = bring_in(place.client, text)
-    assert Member.objects.count() == 2
-    review = MatchReview.objects.get()
-    assert review.evidence == {"for": ["phone"], "against": ["unionid"]}
-    assert batch.counts == {"new": 2}
-
-
-def test_a_person_who_was_purged_is_not_brought_back(place: SimpleNamespace) -> None:
-    from crm.identities import digest
-    from crm.models import Tombstone
-
-    Tombstone.objects.create(
-        controller=place.brand,
-        digest=digest("buyer", None, "V1"),
-        purged_at="2026-01-01T00:00Z",
-    )
-    batch = bring_in(place.client, HEAD + ",林小满,,V1\n")
-    assert problems(batch) == [(2, "", "purged")]
-    assert not Member.objects.exists()
-
-
-def test_every_row_is_applied_or_listed(place: SimpleNamespace) -> None:
-    text = (
-        "手机,姓名,性别,生日,门店\n"
-        "13800000001,甲,男,1990-05-01,静安寺店\n"
-        ",乙,,,\n"
-        "138****0002,丙,,,\n"
-        "1.38E+10,丁,,,\n"
-        "13800000005,戊,外星,2099-01-01,\n"
-        "13800000006,己,女,,不存在店\n"
-    )
-    batch = bring_in(place.client, text)
-    assert problems(batch) == [
-        (3, "", "nothing_to_know_by"),
-        (4, "手机", "phone_masked"),
-        (5, "手机", "phone_scientific"),
-        (6, "性别", "bad_gender"),
-        (6, "生日", "bad_birthday"),
-        (7, "门店", "bad_store"),
-    ]
-    assert batch.counts == {"new": 1, "refused": 5}
-    assert Member.objects.get().org_unit == place.store
+    batch = bring_in(place.client, HEAD + "138****0001,甲,,\n13800000002,乙,,\n")
+    address = reverse("admin:crm_import", args=[batch.pk])
+    assert "保留到" in place.client.get(address).content.decode()
+    folder = batch.path.parent
+    strays = [folder / "left.dat", folder.parent / "arriving" / "half.upload"]
+    for path in strays:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0))
+    os.utime(batch.path, (0, 0))
+    sweeping.sweep()
+    assert list(folder.parent.rglob("*.*")) == [batch.path]
+    waiting = uploaded(place.client, HEAD + "13800000003,丙,,\n")
+    Import.objects.update(created_at=timezone.now() - imports.kept_for())
+    sweeping.sweep()
+    assert not list(folder.iterdir())
+    assert "已到期删除" in place.client.get(address).content.decode()
+    assert problems(batch) == [(2, "手机号", "phone_masked")]
+    waiting.refresh_from_db()
+    page = place.client.get(reverse("admin:crm_import", args=[waiting.pk]))
+    assert "已到期删除" in page.content.decode()
+    assert "重新上传" in assign(place.client, waiting).context["error"]
 
 
 # -- scope
@@ -445,37 +340,6 @@ def test_consent_needs_evidence(place: SimpleNamespace) -> None:
 
 def _rows(count: int) -> str:
     return HEAD + "".join(f"1380000{n:04d},人{n},,V{n}\n" for n in range(count))
-
-
-def test_an_import_goes_on_where_a_killed_worker_left_it(
-    place: SimpleNamespace, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(running, "CHUNK_ROWS", 10)
-    batch = uploaded(place.client, _rows(35))
-    assign(place.client, batch)
-    act(place.client, batch, "begin")
-    whole = running.commit_chunk
-
-    class Killed(BaseException):
-        """Nothing of ours handles it, as nothing handles a kill."""
-
-    def until_two(batch: Any, *rest: Any) -> None:
-        if batch.rows_done >= 20:
-            raise Killed
-        whole(batch, *rest)
-
-    monkeypatch.setattr(running, "commit_chunk", until_two)
-    with pytest.raises(Killed):
-        jobs.drain()
-    monkeypatch.setattr(running, "commit_chunk", whole)
-    batch.refresh_from_db()
-    assert (batch.state, batch.rows_done, Member.objects.count()) == ("running", 20, 20)
-    Job.objects.filter(state="running").update(lease_until="2026-01-01T00:00Z")
-    jobs.drain()
-    batch.refresh_from_db()
-    assert (batch.state, batch.counts) == ("done", {"new": 35})
-    assert Member.objects.count() == 35
-    assert Event.objects.count() == 35
 
 
 def test_a_stopped_import_can_go_on(place: SimpleNamespace, monkeypatch: Any) -> None:
