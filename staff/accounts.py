@@ -6,6 +6,7 @@ import secrets
 import string
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
@@ -32,7 +33,14 @@ class LastAdministrator(AppError):
 # Automatic writers act for every event; their rows never change. By database, because
 # a process may look at several; a rolled back row is never remembered.
 _writers: dict[tuple[str, str, str], Staff] = {}
-post_migrate.connect(lambda **_: _writers.clear(), weak=False)
+
+
+def forget_writers(**_: Any) -> None:
+    """For who has emptied the database."""
+    _writers.clear()
+
+
+post_migrate.connect(forget_writers)
 
 
 def system_staff(source: str) -> Staff:

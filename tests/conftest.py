@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command, get_commands
-from django.db import connection
 
 from privatedomain import embedded, heap, translations
+from tests import emptying
 from tests.cluster import MIGRATED, migrated_cluster
 from tests.stack import Stack
 
@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
+    emptying.install()
     heap.settle()
 
 
@@ -57,19 +58,6 @@ def _place(item: pytest.Item, heavy: set[Path]) -> int:
         return 1
     walks_every_page = item.path.parent == Path(__file__).parent
     return 2 if walks_every_page or item.path in heavy else 3
-
-
-@pytest.fixture(autouse=True)
-def _emptied_timeline(
-    request: pytest.FixtureRequest, django_db_blocker: Any
-) -> Iterator[None]:
-    """Django's flush leaves the partitioned table alone, which is not its own."""
-    yield
-    marker = request.node.get_closest_marker("django_db")
-    commits = {"transactional_db", "live_server"} & set(request.fixturenames)
-    if commits or (marker and marker.kwargs.get("transaction")):
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("DELETE FROM crm_event")
 
 
 @pytest.fixture

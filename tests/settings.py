@@ -27,6 +27,10 @@ def _start_servers() -> None:
     redis = embedded.prepare_redis(folder)
     running = [embedded.start(postgres), embedded.start(redis)]
     postgres.ensure_database()
+    # For tests.emptying; what runs in production may not do this.
+    postgres.run_sql(
+        f"GRANT SET ON PARAMETER session_replication_role TO {embedded.DATABASE}"
+    )
 
     def stop() -> None:
         for process in running:
