@@ -8,4 +8,4 @@ from tests.api.contract import check_every_answer
 @pytest.mark.processes
 @pytest.mark.timeout(900)
 def test_every_answer_is_one_the_document_promises(make_stack):
-    check_every_answer("ops_manager", make_stack)
+    check_every_answer("ops_manager", make_stack, walks_borders=True)
