@@ -4,8 +4,9 @@
 
 A process of its own with plain settings: no theme, no scope, nothing of ours but the
 rows. It has what the list of ours shows (stage, value, accounts, tags, store, owner,
-marketing, last seen), the same filters, and its search over name, remark and phone; in
-its favour, the related rows are prefetched, and ids and order numbers are not searched.
+marketing, last seen), the same filters, and the same search: name, remark, pinyin
+initials, phone, ids and order numbers. In its favour, the related rows are prefetched and
+ids and order numbers are looked for whole.
 Prints {name: [ms, …]} as JSON.
 """
 
@@ -19,8 +20,13 @@ from urllib.parse import urlsplit
 
 COPY = """
 DROP TABLE IF EXISTS bench_member;
-CREATE TABLE bench_member AS SELECT id, display_name, remark, ''::text AS phone, stage, rfm,
-    trust, owner_id, org_unit_id, is_reachable, opted_out_at, last_seen_at FROM crm_member;
+CREATE TABLE bench_member AS SELECT id, controller_id, org_unit_id, display_name,
+    is_placeholder_name, remark, stage, rfm, trust, owner_id, gender, birthday, city,
+    ''::text AS real_name, ''::text AS phone, is_reachable, unreachable_at, opted_out_at,
+    frozen_until, no_personalisation, purge_due_at, purged_at, merged_into_id,
+    first_seen_at, last_seen_at,
+    (SELECT coalesce(max(substr(token, 2)), '') FROM unnest(name_tokens) token
+        WHERE token LIKE '~%') AS initials FROM crm_member;
 ALTER TABLE bench_member ADD PRIMARY KEY (id);
 CREATE INDEX bench_member_owner ON bench_member (owner_id);
 CREATE INDEX bench_member_unit ON bench_member (org_unit_id);
@@ -115,6 +121,7 @@ def define() -> None:
         "bench_member",
         display_name=text(),
         remark=text(),
+        initials=text(),
         phone=text(),
         stage=text(choices=[(word, word) for word in _STAGES]),
         rfm=text(choices=[(word, word) for word in _RFM]),
@@ -128,7 +135,14 @@ def define() -> None:
         accounts=models.ManyToManyField(account, through="bench.Identity"),
     )
     table("MemberTag", "crm_membertag", member=link(member), tag=link(tag))
-    table("Identity", "crm_identity", member=link(member), account=link(account))
+    table(
+        "Identity",
+        "crm_identity",
+        member=link(member),
+        account=link(account),
+        value=text(),
+    )
+    table("Order", "crm_order", code=text(), member=link(member))
 
     class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         list_display = (
@@ -140,7 +154,10 @@ def define() -> None:
             *("accounts", "tags", "last_seen_at"),
             ("opted_out_at", admin.EmptyFieldListFilter),
         )
-        search_fields = ("display_name", "remark", "phone")
+        search_fields = (
+            *("display_name", "remark", "initials", "phone"),
+            *("=identity__value", "=order__code"),
+        )
         list_select_related = ("org_unit", "owner")
         ordering = ("-last_seen_at", "-id")
         list_per_page = 50
