@@ -16,6 +16,7 @@ class CampaignsConfig(AppConfig):
             bands,
             blueprints,
             caps,
+            clearing,
             feeding,
             history,
             ledger,
@@ -61,4 +62,5 @@ class CampaignsConfig(AppConfig):
             )
         )
         feeding.register()
+        clearing.register()
         tiles.register()

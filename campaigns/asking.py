@@ -1,7 +1,8 @@
 """Asking for approval of a big audience: fixing a million people takes half a minute.
 
-Few are fixed while the person waits; many in a job, which tells how it ended. The touch
-stays a draft until then, and a change meanwhile makes the job refuse.
+Few are fixed while the person waits; many in a job, which tells how it ended, and which
+first clears what an earlier, void snapshot of the touch has left. The touch stays a draft
+until then, and a change meanwhile makes the job refuse.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from campaigns import approving, audience
+from campaigns import approving, audience, clearing
 from campaigns.errors import ChangedMeanwhile, NotInThisState
 from campaigns.models import Touch
 from core import jobs
@@ -45,7 +46,8 @@ def ask(touch: Touch, *, actor: Staff) -> Approval | Job:
         raise approving.NotReady(problems)
     rule = audience.parse(touch.audience, account=touch.account)
     members = audience.members_of(rule, touch.account, unit=touch.campaign.org_unit)
-    if audience.expected(members) <= AT_ONCE:
+    is_clear = touch.clearing_since is None
+    if is_clear and audience.expected(members) <= AT_ONCE:
         return approving.ask(touch, actor=actor)
     with transaction.atomic():
         # Two who press at once: the second finds the job of the first.
@@ -68,6 +70,8 @@ def _run(progress: jobs.Progress) -> dict[str, Any]:
         raise NotInThisState(_("The touch is not there any more."))
     if touch.revision != progress.params["revision"]:
         raise ChangedMeanwhile
+    while clearing.clear(touch.pk, is_waiting=True):
+        progress.step(0)
     approving.ask(touch, actor=actor)
     return {"planned": touch.planned_count}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db import connection, transaction
 from django.db.models import Count, Sum
 
-from campaigns.models import Recipient, TouchTally
+from campaigns.models import Recipient, Touch, TouchTally
 
 State = Recipient.State
 # A touch with more tallies than this is folded together.
@@ -77,7 +77,8 @@ def of(touch_ids: Iterable[int]) -> dict[int, Counts]:
     """Counts of these touches in one query; a touch without a snapshot has zeros."""
     found = {pk: Counts() for pk in touch_ids}
     rows = (
-        TouchTally.objects.filter(touch__in=list(found))
+        TouchTally.objects.standing()
+        .filter(touch__in=list(found))
         .values_list("touch_id", "state", "reason")
         .annotate(people=Sum("delta"))
         .order_by()
@@ -90,9 +91,16 @@ def of(touch_ids: Iterable[int]) -> dict[int, Counts]:
 
 
 def fold(touch_id: int) -> None:
-    """Put the tallies of one touch together; readers see the same sums throughout."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(FOLD, [touch_id, touch_id])
+    """Put the tallies of one touch together; readers see the same sums throughout.
+
+    Nothing where somebody holds the touch: who deletes its tallies would miss the new.
+    """
+    rows = Touch.objects.select_for_update(no_key=True, skip_locked=True)
+    with transaction.atomic():
+        if rows.filter(pk=touch_id).values("pk").first() is None:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(FOLD, [touch_id, touch_id])
 
 
 def fold_long() -> int:

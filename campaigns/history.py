@@ -38,7 +38,8 @@ def _rows(member: Member, group: str) -> QuerySet[Recipient]:
     was planned inside the data controller.
     """
     return (
-        Recipient.objects.filter(
+        Recipient.objects.standing()
+        .filter(
             member=member,
             touch__account__org_unit__controller=member.controller_id,
         )

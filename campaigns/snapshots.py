@@ -20,6 +20,8 @@ from campaigns.models import Recipient, Touch, TouchTally
 # Sorting a million people takes that much once; more goes to disk.
 WORK_MEMORY = "64MB"
 UNSENT = (Touch.State.DRAFT, Touch.State.IN_REVIEW, Touch.State.APPROVED)
+# Rows of a void snapshot that are deleted while somebody waits: some 50 ms.
+AT_ONCE = 5_000
 
 _TAKE = """{verdict}
 INSERT INTO campaigns_recipient (touch_id, member_id, address, state, reason)
@@ -41,6 +43,13 @@ WHERE touch_id = %(touch)s AND state = 'waiting'
         WHERE touch_id = %(touch)s AND state = 'waiting' LIMIT 2
     ) waiting) = 1
 """
+# The ids first, once: who deletes must not wait for merges that hold single rows.
+_DELETE_SOME = """
+DELETE FROM campaigns_recipient WHERE id = ANY(ARRAY(
+    SELECT id FROM campaigns_recipient WHERE touch_id = %s
+    LIMIT %s FOR UPDATE SKIP LOCKED
+))
+"""
 _FINGERPRINT = """
 SELECT count(*), bit_xor(hashint8extended(member_id, 1)),
     bit_xor(hashint8extended(member_id, hashtextextended(reason || address, 2)))
@@ -61,7 +70,7 @@ def take(touch: Touch) -> int:
     unit = current.campaign.org_unit
     rule = audience.parse(current.audience, account=current.account)
     members = audience.members_of(rule, current.account, unit=unit)
-    drop(current)
+    _delete_all(current)
     query = exclusions.of_rule(current, members)
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
@@ -83,17 +92,57 @@ def _digest(touch: Touch) -> str:
 
 
 def drop(touch: Touch) -> None:
-    """Forget the snapshot of a touch nobody was written to for.
+    """Make the snapshot of a touch nobody was written to for void, at once.
+
+    The caller holds the row, in a state that sends nothing. Few rows are deleted here;
+    where more are left `clearing_since` says so: they count nowhere from this commit on,
+    campaigns.clearing deletes them, and a new snapshot is written after the last of them.
+    """
+    delete_some(touch, AT_ONCE)
+    if forget_tallies(touch):
+        touch.clearing_since = None
+    else:
+        touch.clearing_since = touch.clearing_since or timezone.now()
+    _note_none(touch)
+
+
+def delete_some(touch: Touch, count: int) -> int:
+    """Delete up to `count` recipients nobody else is writing to; how many.
 
     Plain deletes: nothing points at recipients that were never contacted, and a million
     objects are not loaded to find that out.
     """
-    rows = Recipient.objects.filter(touch=touch)
-    rows._raw_delete(rows.db)
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETE_SOME, [touch.pk, count])
+        deleted: int = cursor.rowcount
+    return deleted
+
+
+def forget_tallies(touch: Touch) -> bool:
+    """Drop the sums once the last recipient is gone; False while there is one."""
+    if Recipient.objects.filter(touch=touch).exists():
+        return False
     tallies = TouchTally.objects.filter(touch=touch)
     tallies._raw_delete(tallies.db)
+    return True
+
+
+def _delete_all(touch: Touch) -> None:
+    """Whatever an older snapshot left, waiting for who writes to single rows."""
+    rows = Recipient.objects.filter(touch=touch)
+    rows._raw_delete(rows.db)
+    forget_tallies(touch)
+    touch.clearing_since = None
+    _note_none(touch)
+
+
+def _note_none(touch: Touch) -> None:
     touch.snapshot_at, touch.planned_count, touch.snapshot_digest = None, 0, ""
-    touch.save(update_fields=["snapshot_at", "planned_count", "snapshot_digest"])
+    touch.save(
+        update_fields=[
+            *("snapshot_at", "planned_count", "snapshot_digest", "clearing_since"),
+        ]
+    )
 
 
 def recheck(touch: Touch, recipient_ids: Sequence[int] | None = None) -> int:

@@ -114,10 +114,10 @@ def cancel(touch: Touch, *, actor: Staff, reason: str = "") -> Touch:
         _refuse_when_begun(row)
         before = row.state
         approving.drop_request(row)
-        snapshots.drop(row)
         row.state, row.reason_code, row.reason = State.CANCELLED, "", reason[:300]
         row.revision += 1
         row.save(update_fields=["state", "reason_code", "reason", "revision"])
+        snapshots.drop(row)
         _record(
             "cancelled",
             row,

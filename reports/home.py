@@ -63,9 +63,8 @@ def open_campaigns(request: HttpRequest) -> list[TileLine]:
     )
     counts = {
         campaign: (planned, sent or 0)
-        for campaign, planned, sent in TouchTally.objects.filter(
-            touch__campaign__in=[row.pk for row in rows]
-        )
+        for campaign, planned, sent in TouchTally.objects.standing()
+        .filter(touch__campaign__in=[row.pk for row in rows])
         .values_list("touch__campaign")
         .annotate(planned=Sum("delta"), sent=Sum("delta", filter=GONE_OUT))
     }

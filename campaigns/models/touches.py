@@ -114,6 +114,8 @@ class Touch(models.Model):
     # SHA-256 of who is in the snapshot and why not, as it was taken. Merges, purges and
     # the last check before sending change rows later, never add any.
     snapshot_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # Since then the rows of a void snapshot are being deleted: they count nowhere.
+    clearing_since = models.DateTimeField(null=True, blank=True, editable=False)
     # What was approved: campaigns.approving.digest_of at the time of asking.
     digest = models.CharField(max_length=64, blank=True, editable=False)
     approval = models.ForeignKey(
@@ -166,6 +168,19 @@ class Touch(models.Model):
                 condition=models.Q(state__in=["sending", "paused", "held"]),
                 name="campaigns_touch_running",
             ),
+            models.Index(
+                fields=["clearing_since"],
+                condition=models.Q(clearing_since__isnull=False),
+                name="campaigns_touch_clearing",
+            ),
+        ]
+        constraints = [
+            # Rows that are void stand beside no snapshot and no sending.
+            models.CheckConstraint(
+                condition=models.Q(clearing_since=None)
+                | models.Q(state__in=["draft", "cancelled"], snapshot_at=None),
+                name="campaigns_touch_void_rows_unsent",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -186,9 +201,13 @@ class Touch(models.Model):
 
 
 class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def standing(self) -> RecipientQuerySet:
+        """Without the rows of void snapshots, which are being deleted."""
+        return self.filter(touch__clearing_since=None)
+
     def visible_to(self, staff: Staff) -> RecipientQuerySet:
         """Recipients of visible touches who are visible members themselves."""
-        return self.filter(
+        return self.standing().filter(
             touch__in=Touch.objects.visible_to(staff),
             member__in=Member.objects.visible_to(staff),
         )
@@ -290,6 +309,10 @@ class Recipient(models.Model):
 
 
 class OfTouchQuerySet(models.QuerySet["TouchTally"]):
+    def standing(self) -> OfTouchQuerySet:
+        """Without the tallies of void snapshots, whose rows are being deleted."""
+        return self.filter(touch__clearing_since=None)
+
     def visible_to(self, staff: Staff) -> OfTouchQuerySet:
         return self.filter(touch__in=Touch.objects.visible_to(staff))
 
