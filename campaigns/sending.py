@@ -7,6 +7,7 @@ only the state changes, with that of the run at the gateway.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -25,6 +26,8 @@ from staff.accounts import system_staff
 from staff.models import Staff
 from wechat import runs
 from wechat.models import App, OutboundRun
+
+logger = logging.getLogger(__name__)
 
 PURPOSE = "campaigns.touch"
 WRITER = "campaigns.sending"
@@ -145,6 +148,9 @@ def start_due() -> int:
             start(Touch(pk=pk))
         except AppError:
             continue  # another worker was faster, or it is a draft again
+        except Exception:
+            # The others are independent; this one is looked at again next time.
+            logger.exception("Touch %s could not be started", pk)
     return len(pks)
 
 
@@ -154,18 +160,25 @@ def wake_held() -> int:
     woken = 0
     rows = Touch.objects.filter(state=State.HELD, resumes_at__lte=now)
     for pk in list(rows.values_list("pk", flat=True)[:50]):
-        with transaction.atomic():
-            row = _locked(Touch(pk=pk))
-            if row.state != State.HELD or not row.resumes_at or row.resumes_at > now:
-                continue
-            if row.started_at is None and not approving.is_current(row, now):
-                approving.void(row, "approval_outdated")
-            elif now - row.resumes_at > pace.grace():
-                _hold_for_a_person(row, pace.Halt(State.HELD, "overdue"))
-            else:
-                _begin(row, now, actor=None, is_by_hand=True)
-            woken += 1
+        try:
+            with transaction.atomic():
+                woken += _wake(_locked(Touch(pk=pk)), now)
+        except Exception:
+            # The others are independent; this one is looked at again next time.
+            logger.exception("Touch %s could not go on", pk)
     return woken
+
+
+def _wake(row: Touch, now: datetime) -> bool:
+    if row.state != State.HELD or not row.resumes_at or row.resumes_at > now:
+        return False
+    if row.started_at is None and not approving.is_current(row, now):
+        approving.void(row, "approval_outdated")
+    elif now - row.resumes_at > pace.grace():
+        _hold_for_a_person(row, pace.Halt(State.HELD, "overdue"))
+    else:
+        _begin(row, now, actor=None, is_by_hand=True)
+    return True
 
 
 def halt(row: Touch, why: pace.Halt) -> None:

@@ -177,13 +177,13 @@ def _preview(
     app: App, openid: str, kind: str, payload: dict[str, Any], touch: Touch
 ) -> None:
     client = mp_client(app)
-    if "text" not in payload and "article" not in payload:
-        words = {"msgtype": "text", "text": {"content": f"{MARK}{touch.name}"}}
-        client.mass_preview(openid, words)
     try:
         request = mass.request_of(app, kind, _marked(payload))
     except media.MediaMissing:
         raise NothingToTest from None
+    if "text" not in payload and "article" not in payload:
+        words = {"msgtype": "text", "text": {"content": f"{MARK}{touch.name}"}}
+        client.mass_preview(openid, words)
     client.mass_preview(openid, request)
 
 

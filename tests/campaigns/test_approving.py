@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from campaigns import approving, audience, snapshots, touches
@@ -181,6 +182,22 @@ def test_any_change_of_what_was_approved_voids_it(world, change, state):
     assert (entry.before, entry.actor) == ({"state": state}, world.planner)
     with pytest.raises(approving.RequestOver):
         approving.decide(touch, actor=world.approver, is_yes=True)
+
+
+def test_words_edited_after_the_approval_are_another_version_and_not_sent(world):
+    touch = approved(world)
+    item = world.version.item
+    content_items.edit(item, content={"body": "改过的话"}, actor=world.planner)
+    touch = Touch.objects.get(pk=touch.pk)
+    assert approving.is_current(touch)
+    assert (touch.version, touch.version.body) == (world.version, "上新了")
+    newest = item.versions.order_by("-number")[0]
+    with pytest.raises(FieldProblems) as refused:
+        touches.update(touch, touch.revision, actor=world.planner, version=newest)
+    assert "version" in refused.value.extra["fields"]
+    # The version itself can't be rewritten behind the page either.
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Version.objects.filter(pk=world.version.pk).update(body="偷改的话")
 
 
 def test_a_new_name_or_the_same_values_leave_the_approval(world):

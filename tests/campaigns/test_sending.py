@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns import feeding, sending
 from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Response, Touch
-from core.models import AuditEntry
+from core.models import AuditEntry, SystemSetting
 from crm import complaints, consent, preference_links
 from crm.models import Topic
 from staff.models import Approval
@@ -75,6 +75,18 @@ def test_a_mass_touch_reaches_everybody_once_in_batches(world: World) -> None:
     assert list(sizes) == [3, 2, 2]
     assert touch.finished_at
     assert Recipient.objects.filter(contacted_at=None).count() == 0
+
+
+def test_without_a_size_of_its_own_a_touch_takes_that_of_the_setting(
+    world: World,
+) -> None:
+    SystemSetting.objects.create(key="campaigns.mass_batch_size", value=2)
+    world.people(4)
+    touch = world.touch()
+    sending.start(touch, actor=world.boss)
+    until_done(touch)
+    assert list(OutboundBatch.objects.values_list("size", flat=True)) == [2, 2]
+    assert world.received(touch) == [1] * 4
 
 
 def test_three_people_at_two_a_call_are_one_call(world: World) -> None:

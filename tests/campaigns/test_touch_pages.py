@@ -351,6 +351,19 @@ def test_moving_the_live_date_takes_unsent_touches_along(
 ):
     at = timezone.now() + timedelta(days=2)
     Touch.objects.filter(pk=asked.pk).update(scheduled_at=at)
+    before = timezone.now() - timedelta(days=2)
+    sent = Touch.objects.create(
+        campaign=campaign,
+        phase=asked.phase,
+        name="T-8 预告",
+        channel="mass",
+        account=asked.account,
+        state="done",
+        scheduled_at=before,
+        started_at=before,
+        finished_at=before,
+        created_by=planner,
+    )
     target = (campaign.live_date + timedelta(days=5)).isoformat()
     move = reverse("admin:campaigns_campaign_move", args=[campaign.pk])
     client = browse(planner)
@@ -359,6 +372,8 @@ def test_moving_the_live_date_takes_unsent_touches_along(
     asked.refresh_from_db()
     assert asked.state == "draft"
     assert asked.scheduled_at == at + timedelta(days=5)
+    sent.refresh_from_db()
+    assert (sent.state, sent.scheduled_at) == ("done", before), "what was sent stays"
 
 
 def test_the_live_date_waits_while_a_touch_is_being_sent(
