@@ -24,7 +24,7 @@ live.on_presence.append(show)
 
 
 def arrive(staff: Staff) -> AgentState:
-    """The agent's row when they open the workspace, made the first time."""
+    """Note that the agent sits at the workspace; their row, made the first time."""
     state, _ = AgentState.objects.get_or_create(staff=staff)
     _note(state)
     return state

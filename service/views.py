@@ -88,8 +88,6 @@ def page(
     context: dict[str, Any] = {"pk": pk}
     if pk is not None:
         context |= _desk_context(request, _conversation(request, pk))
-    if staff.has_perm(ANSWER):
-        presence.arrive(staff)
     context |= _list_context(request, tab)
     context |= {
         "queue_ids": workspace.queue_ids(staff),
@@ -369,8 +367,12 @@ def status(request: HttpRequest) -> HttpResponse:
 @require_POST
 @for_the_desk
 def here(request: HttpRequest) -> HttpResponse:
-    """A page without a socket shows that it is open."""
-    presence.show(_staff(request))
+    """Somebody opened the workspace, or has it open without a socket."""
+    staff = _staff(request)
+    if staff.has_perm(ANSWER):
+        presence.arrive(staff)
+    else:
+        presence.show(staff)
     return JsonResponse({"ok": True})
 
 

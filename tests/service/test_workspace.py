@@ -57,7 +57,14 @@ def test_the_empty_page_says_what_will_stand_here(agent: Any) -> None:
     text = page.content.decode()
     assert "现在没有接待中的客户" in text
     assert "从左侧选择一个会话" in text
+    assert not AgentState.objects.exists(), "a GET seats nobody"
+    sit_down(browser_of(agent))
     assert AgentState.objects.get(staff=agent).status == "online"
+
+
+def sit_down(client: Any) -> None:
+    """What the script of an open workspace says at once."""
+    assert client.post(reverse("admin:workspace_here")).status_code == 200
 
 
 def test_accept_answer_close_through_the_page(brand: Side, agent: Any) -> None:
@@ -245,15 +252,15 @@ def test_opening_a_conversation_costs_the_same_however_long_it_is(
 
 def test_an_agent_who_comes_back_is_online_again_and_a_choice_stays(agent: Any) -> None:
     client = browser_of(agent)
-    client.get(reverse("admin:workspace"))
+    sit_down(client)
     client.post(reverse("admin:workspace_status"), {"status": "busy"})
-    client.get(reverse("admin:workspace"))
+    sit_down(client)
     assert AgentState.objects.get(staff=agent).status == "busy"
     client.post(reverse("admin:workspace_status"), {"status": "offline"})
-    client.get(reverse("admin:workspace"))
+    sit_down(client)
     assert AgentState.objects.get(staff=agent).status == "offline"
     AgentState.objects.update(heartbeat_at=timezone.now() - timedelta(hours=9))
-    client.get(reverse("admin:workspace"))
+    sit_down(client)
     assert AgentState.objects.get(staff=agent).status == "online"
 
 

@@ -1129,5 +1129,7 @@
   }
   tick();
   window.setInterval(tick, 1000);
+  // Who looks at the page sits here: said by POST, since opening it changes nothing.
+  post(base + "here/").then(function () { refreshSoon(true, false); }, function () {});
   connect();
 })();
