@@ -200,7 +200,9 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         if obj is not None:
             # "Order 7 | Orders" instead of "7 | View order".
             context |= {
-                "title": capfirst(str(self.opts.verbose_name)),
+                "title": capfirst(
+                    str(getattr(self, "nav_title", self.opts.verbose_name))
+                ),
                 "subtitle": self.heading(obj),
             }
         if add:

@@ -14,6 +14,7 @@ import polib
 import pytest
 import unfold
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -81,3 +82,20 @@ def test_lists_and_forms_show_no_english_of_the_theme(
             if english:
                 shown[address] = english
     assert shown == {}
+
+
+def test_crumbs_and_titles_call_roles_what_the_menu_calls_them(db: None) -> None:
+    client = Client()
+    client.force_login(build_staff("administrator"))
+    role = Group.objects.get(name="administrator")
+    for address in (
+        reverse("admin:auth_group_changelist"),
+        reverse("admin:auth_group_change", args=[role.pk]),
+    ):
+        shown = client.get(address).content.decode()
+        crumbs = re.findall(r'class="pd-crumb">([^<]*)<', shown)
+        assert "角色" in crumbs, crumbs
+        assert "组" not in crumbs, crumbs
+        title = re.search(r"<title>(.*?)</title>", shown, re.S)
+        assert title is not None
+        assert "角色" in title[1], title[1]

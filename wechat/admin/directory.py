@@ -22,9 +22,13 @@ class KfAccountAdmin(ReadOnly, ScopedAdmin):
     list_display = ["__str__", "app", "pulled", "health"]
     list_select_related = ["app"]
     search_fields = ["name", "=open_kfid"]
-    fields = ["app", "open_kfid", "name", "pulled", "last_error"]
-    readonly_fields = ["pulled"]
+    fields = ["app", "kf_id", "name", "pulled", "last_error"]
+    readonly_fields = ["kf_id", "pulled"]
     actions = None
+
+    @admin.display(description=gettext_lazy("Customer-service id (open_kfid)"))
+    def kf_id(self, obj: KfAccount) -> str:
+        return obj.open_kfid
 
     @admin.display(description=gettext_lazy("Last read"), ordering="last_pulled_at")
     def pulled(self, obj: KfAccount) -> str:
