@@ -15,9 +15,11 @@ from django.utils.translation import pgettext_lazy
 
 from core.admin import ScopedAdmin
 from core.templatetags.console import grouped, moment, status
-from crm import segment_states, segment_uses, segment_words
+from crm import segment_states, segment_uses
 from crm.models import Segment
 from crm.segment_pages import access, acts, builder, live, people, versions
+from crm.segments import sentences
+from crm.segments.wording import Names
 
 OF_ONE = {
     "do": acts.do,
@@ -101,7 +103,7 @@ class SegmentAdmin(ScopedAdmin):
         uses = segment_uses.counts_among(rows) if rows else {}
         rules = [row.rule for row in rows if row.rule]
         owners = {row.controller_id for row in rows}
-        names = segment_words.names_in(rules, owners)
+        names = sentences.names_in(rules, owners)
         for row in rows:
             row.state_now = states[row.pk]
             row.use_count = uses.get(row.pk, 0)
@@ -112,7 +114,7 @@ class SegmentAdmin(ScopedAdmin):
     @property
     def example(self) -> str:
         """The rule the empty list teaches with, in words."""
-        return segment_words.summary(builder.SAMPLE, {})
+        return sentences.summary(builder.SAMPLE, {})
 
     # columns
 
@@ -198,7 +200,7 @@ class SegmentAdmin(ScopedAdmin):
         return builder.show(request, access.visible(request, object_id))
 
 
-def _sentence(segment: Segment, names: segment_words.Names) -> str:
+def _sentence(segment: Segment, names: Names) -> str:
     if segment.description or segment.kind == Segment.Kind.LIST:
         return segment.description
-    return segment_words.summary(segment.rule, names, length=120)
+    return sentences.summary(segment.rule, names, length=120)

@@ -16,10 +16,11 @@ from rest_framework.response import Response
 from core.rest.pages import Order
 from core.rest.reading import PageQuery, StrictCharField, StrictSerializer
 from core.rest.views import BIGGEST_ID, Endpoint, RowsEndpoint, documented
-from crm import segment_states, segment_words, segmenting, segments
+from crm import segment_states, segmenting, segments
 from crm.api import MemberOut, members_for
 from crm.models import Member, Segment, SegmentMember
 from crm.segment_pages import access, explaining
+from crm.segments import sentences
 from staff.authentication import caller
 from staff.models import OrgUnit, Staff
 
@@ -189,8 +190,8 @@ def told(rows: Sequence[Segment]) -> Sequence[Segment]:
 
 def whole(segment: Segment) -> dict[str, Any]:
     told([segment])
-    names = segment_words.names_in([segment.rule], [segment.controller_id])
-    segment.summary = segment_words.summary(segment.rule, names)  # type: ignore[attr-defined]
+    names = sentences.names_in([segment.rule], [segment.controller_id])
+    segment.summary = sentences.summary(segment.rule, names)  # type: ignore[attr-defined]
     return dict(WholeSegmentOut(segment).data)
 
 

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from core.errors import AppError
 from core.pages import console_page
-from crm import segment_states, segment_uses, segment_words, segmenting
+from crm import segment_states, segment_uses, segmenting
 from crm.models import Segment
 from crm.segment_pages import access, drawing
+from crm.segments import sentences
 from crm.segments.errors import SegmentChanged, SegmentInvalid
 from staff.models import OrgUnit, Staff
 
@@ -190,11 +191,11 @@ def _note(draft: Draft, refusal: AppError, segment: Segment | None = None) -> No
 
 def _conflict(draft: Draft, refusal: AppError, segment: Segment) -> dict[str, Any]:
     """Who saved meanwhile, and how theirs differs from what stands on this page."""
-    names = segment_words.names_in([segment.rule, draft.rule], [segment.controller_id])
+    names = sentences.names_in([segment.rule, draft.rule], [segment.controller_id])
     return {
         "words": str(refusal.message),
         "last": segmenting.last_change(segment),
-        "lines": segment_words.difference(segment.rule, draft.rule, names),
+        "lines": sentences.difference(segment.rule, draft.rule, names),
         "is_other_rule": segment.rule != draft.rule,
         "name": segment.name if segment.name != draft.name else "",
     }
@@ -205,7 +206,7 @@ def _page(request: HttpRequest, segment: Segment, draft: Draft) -> TemplateRespo
     is_new = segment.pk is None
     may_edit = staff.has_perm(access.ADD if is_new else access.CHANGE)
     may_edit = may_edit and segment.archived_at is None
-    names = segment_words.names_in([segment.rule], [segment.controller_id])
+    names = sentences.names_in([segment.rule], [segment.controller_id])
     titles = {Kind.LIST: _("New list"), Kind.DYNAMIC: _("New segment")}
     return console_page(
         request,
@@ -221,7 +222,7 @@ def _page(request: HttpRequest, segment: Segment, draft: Draft) -> TemplateRespo
             "units": access.units(staff, segment.controller) if may_edit else [],
             "may_be_everybody": access.unit_of(staff, segment.controller, "") is None,
             "controllers": access.controllers(staff) if is_new else [],
-            "lines": segment_words.outline(segment.rule, names),
+            "lines": sentences.outline(segment.rule, names),
             "may_see_members": staff.has_perm(access.VIEW_MEMBER),
             "settings": _settings(segment, draft, staff, may_edit=may_edit),
             "uses": [] if is_new else segment_uses.of(segment, staff),

@@ -7,7 +7,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from crm import segment_words, segments
+from crm import segments
+from crm.segments import sentences, wording
 from crm.segments.references import ROWS
 from staff.models import OrgUnit, Staff
 
@@ -44,7 +45,7 @@ def _condition(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "on": given["on"],
         "label": given["label"],
-        "start": segment_words.START.get(given["on"], {}),
+        "start": wording.START.get(given["on"], {}),
         "params": [
             {
                 **params[part.param.name],
@@ -52,7 +53,7 @@ def _condition(given: dict[str, Any]) -> dict[str, Any]:
                 "after": part.after,
                 "choices": [list(choice) for choice in part.choices],
             }
-            for part in segment_words.parts_of(given["on"])
+            for part in wording.parts_of(given["on"])
         ],
     }
 
@@ -60,7 +61,7 @@ def _condition(given: dict[str, Any]) -> dict[str, Any]:
 def names(rule: Any, controller: OrgUnit) -> dict[str, dict[int, str]]:
     """What the rows a rule names are called, by kind and id."""
     found: dict[str, dict[int, str]] = {of: {} for of in ROWS}
-    for (of, pk), name in segment_words.names_in([rule], [controller.pk]).items():
+    for (of, pk), name in sentences.names_in([rule], [controller.pk]).items():
         found[of][pk] = name
     return found
 
@@ -103,7 +104,7 @@ def words() -> dict[str, Any]:
         "property": _("property"),
         "sign": _("comparison"),
         "value": _("value"),
-        "signs": [list(sign) for sign in segment_words.signs()],
+        "signs": [list(sign) for sign in wording.signs()],
         "counting": _("Counting …"),
         "looking": _("Looking …"),
         "failed": _("No answer just now; it comes with the next change."),

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_POST
 from core.errors import AppError
 from core.pages import console_page
 from core.paginators import OpenPaginator
-from crm import segment_states, segment_words, segmenting
+from crm import segment_states, segmenting
 from crm.models import Segment
 from crm.segment_pages import access
 from crm.segment_pages.builder import head
+from crm.segments import sentences
 
 SHOWN = 20
 
@@ -32,7 +33,7 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
             segment.versions.filter(number__gte=first - 1).values_list("number", "rule")
         )
     rules = [*before.values(), *(version.rule for version in found)]
-    names = segment_words.names_in(rules, [segment.controller_id])
+    names = sentences.names_in(rules, [segment.controller_id])
     return console_page(
         request,
         "crm/segment_versions.html",
@@ -42,8 +43,8 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
             "versions": [
                 {
                     "row": version,
-                    "summary": segment_words.summary(version.rule, names),
-                    "lines": segment_words.difference(
+                    "summary": sentences.summary(version.rule, names),
+                    "lines": sentences.difference(
                         before[version.number - 1], version.rule, names
                     )
                     if version.number - 1 in before

@@ -10,15 +10,15 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm import segment_words
 from crm.models import Member
 from crm.segments import conditions as on
 from crm.segments import evaluating, facts
 from crm.segments.evaluating import Moment
 from crm.segments.facts import Facts
-from crm.segments.references import ROWS, names_of
+from crm.segments.references import ROWS
+from crm.segments.sentences import names_in
 from crm.segments.tree import All, Any_, Node, Not, as_rule, conditions_of
-from crm.segments.wording import Names, say_facts
+from crm.segments.wording import Names, say_condition, say_facts
 from staff.models import OrgUnit
 
 
@@ -69,7 +69,7 @@ def matches(
     at = now or timezone.now()
     known = facts.load([member], node=node, now=at)[member.pk]
     moment = Moment(at, _paths(node))
-    names = dict(names_of(node, member.controller_id)) | _names_beside(known)
+    names = names_in([as_rule(node)], [member.controller_id]) | _names_beside(known)
     found = _explained(node, known, moment, names)
     outside = _outside(known, unit)
     if not outside:
@@ -106,7 +106,7 @@ def _explained(node: Node, known: Facts, moment: Moment, names: Names) -> Explai
     return Explained(
         verdict.holds,
         on=node.on,
-        words=segment_words.condition(as_rule(node), names),
+        words=say_condition(as_rule(node), names),
         facts=say_facts(node, verdict, names),
     )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from core.registry import Text
 from crm.models import Category, Product, Segment, Tag
 from crm.segments.errors import SegmentInvalid
-from crm.segments.tree import Node, Reader, as_rule, read, segments_of
+from crm.segments.tree import Node, Reader, read, segments_of
 from staff.models import OrgUnit, Staff
 from wechat.models import Account, Colleague
 
@@ -121,15 +121,3 @@ def ids_in(rule: Any, of: str) -> list[int]:
     except SegmentInvalid:
         return []
     return [pk for _path, kind, ids in reader.references if kind == of for pk in ids]
-
-
-def names_of(node: Node, controller: int) -> dict[tuple[str, int], str]:
-    """What the rows it names are called, by (kind, id)."""
-    wanted: dict[str, set[int]] = {}
-    for _path, of, named in read(as_rule(node))[1].references:
-        wanted.setdefault(of, set()).update(named)
-    found: dict[tuple[str, int], str] = {}
-    for of, ids in wanted.items():
-        rows: Iterable[Model] = ROWS[of](controller).filter(pk__in=ids)
-        found |= {(of, row.pk): str(row) for row in rows}
-    return found

@@ -6,8 +6,9 @@ import functools
 
 import pytest
 
-from crm import members, merging, segment_lists, segment_uses, segment_words, segmenting
+from crm import members, merging, segment_lists, segment_uses, segmenting
 from crm.models import Identity, Member, Segment, Tag, TagGroup
+from crm.segments import sentences, wording
 from crm.segments.errors import SegmentChanged, SegmentInUse, SegmentInvalid
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world
@@ -146,16 +147,16 @@ def test_a_rule_reads_as_one_sentence_and_its_change_line_by_line(world, maker):
             {"any": [{"on": "stage", "in": ["new"]}, {"on": "phone", "known": True}]},
         ]
     }
-    names = segment_words.names_in([rule], [world.brand.pk])
-    assert segment_words.summary(rule, names) == (
+    names = sentences.names_in([rule], [world.brand.pk])
+    assert sentences.summary(rule, names) == (
         "标签 任一 精华；且不满足订单 最近 30 天内 订单数 至少 2；"
         "且（生命周期阶段 是 新客；或手机号 已知）"
     )
     other = {"all": [rule["all"][0], bought, rule["all"][2]]}
-    marks = [sign for sign, _line in segment_words.difference(rule, other, names)]
+    marks = [sign for sign, _line in sentences.difference(rule, other, names)]
     assert marks == ["", "", "-", "+", "", "", ""]
-    assert segment_words.summary({}, {}) == "全部会员"
-    assert segment_words.condition({"on": "??"}, {})
+    assert sentences.summary({}, {}) == "全部会员"
+    assert wording.say_condition({"on": "??"}, {})
 
 
 def test_of_two_who_save_at_the_same_moment_one_wins_and_one_is_told(
