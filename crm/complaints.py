@@ -104,10 +104,12 @@ def refreeze(member: Member) -> datetime | None:
 
 
 def freeze_days() -> int:
+    """Days for which marketing rests after the last complaint was closed."""
     return int(system_settings.get(FREEZE_DAYS))
 
 
-def declare_settings() -> None:
+def register() -> None:
+    """Declare the setting; called once, in AppConfig.ready()."""
     declare(
         Declaration(
             FREEZE_DAYS,

@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from core import audit
-from core.registry import Text
+from core.registry import Text, builtin_data
 from crm.models import ConsentText, Topic
 from crm.models.consents import Purpose
 from staff.accounts import system_staff
@@ -121,3 +121,8 @@ def load_builtin() -> None:
                 Topic(name=str(name), description=str(words), place=place)
                 for place, (name, words) in enumerate(BUILTIN_TOPICS, 1)
             )
+
+
+def register() -> None:
+    """Called once, in AppConfig.ready()."""
+    builtin_data.append(load_builtin)

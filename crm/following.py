@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core import system_settings
+from core.system_settings import Declaration, declare
 from crm.models import ConsentEntry, Identity, Member, Relation
 
 # What a member agrees to when an account may read their profile.
 PROFILE = "profile"
+PURGE_DAYS = "purge_after_days"
 _OF_PLATFORMS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
 
 
@@ -133,4 +136,23 @@ def _revoked_at(member: Member) -> datetime | None:
 
 
 def purge_after_days() -> int:
-    return int(system_settings.get("purge_after_days"))
+    """Days from the moment nothing reaches somebody until their data is purged."""
+    return int(system_settings.get(PURGE_DAYS))
+
+
+def register() -> None:
+    """Declare the setting; called once, in AppConfig.ready()."""
+    declare(
+        Declaration(
+            PURGE_DAYS,
+            _("Days until the data of somebody who left is purged"),
+            30,
+            unit=_("days"),
+            help_text=_(
+                "Counted from the day nothing reaches the person any more. "
+                "Following again stops the clock."
+            ),
+            minimum=1,
+            maximum=365,
+        )
+    )

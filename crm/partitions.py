@@ -7,6 +7,8 @@ from datetime import date
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.registry import builtin_data
+
 MONTHS_AHEAD = 3
 # Held while partitions are made, so that two workers don't make the same one.
 _LOCK = 7_301_420_001
@@ -57,3 +59,8 @@ def ensure_month(start: date, end: date) -> None:
             f"ALTER TABLE crm_event ATTACH PARTITION {name}"
             f" FOR VALUES FROM ('{span[0]}') TO ('{span[1]}')"
         )
+
+
+def register() -> None:
+    """Called once, in AppConfig.ready(); afterwards a periodic task makes them."""
+    builtin_data.append(make_ahead)

@@ -39,7 +39,8 @@ _MAX_ID = 2**63 - 1
 _MEMBER, _ACCOUNT = "crm.preferences.member", "crm.preferences.account"
 
 
-def declare_settings() -> None:
+def register() -> None:
+    """Declare the setting; called once, in AppConfig.ready()."""
     declare(
         Declaration(
             DAYS,

@@ -10,9 +10,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core import audit, system_settings
 from core.models import AuditEntry
+from core.system_settings import Declaration, declare
 from crm.errors import ReasonMissing, TooManyReveals
 from crm.models import Member
 from staff.models import Staff
@@ -26,6 +28,8 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Revealed:
+    """Both in clear; never to be logged or kept."""
+
     phone: str
     real_name: str
 
@@ -57,7 +61,22 @@ def reveal(member: Member, *, actor: Staff, reason: str) -> Revealed:
 
 
 def limit() -> int:
+    """How many phone numbers one person may look at within an hour."""
     return int(system_settings.get(LIMIT))
+
+
+def register() -> None:
+    """Declare the setting; called once, in AppConfig.ready()."""
+    declare(
+        Declaration(
+            LIMIT,
+            gettext_lazy("Phone numbers one person may reveal per hour"),
+            50,
+            unit=gettext_lazy("times"),
+            minimum=1,
+            maximum=500,
+        )
+    )
 
 
 def _free_at(actor: Staff) -> datetime | None:

@@ -29,6 +29,7 @@ def render(request: HttpRequest, member: Member) -> str:
 
 
 def register() -> None:
+    """Called once, in AppConfig.ready()."""
     registry.add_panel(
         registry.Panel(
             name="segments",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from core.registry import builtin_data
 from crm.models import Tag, TagGroup
 
 SOURCE = Path(__file__).parent / "data" / "tag_taxonomy.csv"
@@ -55,3 +56,8 @@ def _group(row: dict[str, str]) -> TagGroup:
 
 def _key(row: dict[str, str]) -> str:
     return f"{row['group_code']}.{row['english']}"
+
+
+def register() -> None:
+    """Called once, in AppConfig.ready()."""
+    builtin_data.append(load_builtin)

@@ -336,8 +336,8 @@ _KF = (
 )
 
 
-def describe_all() -> None:
-    """Called once, in AppConfig.ready()."""
+def register() -> None:
+    """Describe every kind of event; called once, in AppConfig.ready()."""
     for kind, (title, icon) in _MESSAGE_TITLES.items():
         describe(kind, Group.MESSAGE, title, icon=icon, text=_plain("text"))
     for line in (*_OFFICIAL_ACCOUNT, *_WECOM, *_KF):

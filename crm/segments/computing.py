@@ -268,6 +268,7 @@ def run_job(progress: jobs.Progress) -> dict[str, Any]:
 
 
 def register() -> None:
+    """Called once, in AppConfig.ready()."""
     jobs.register(JOB, gettext_lazy("Computing segments"), run_job, is_resumable=True)
     tag_uses.append(uses_of_tag)
 

@@ -1,4 +1,4 @@
-"""What crm.value hangs on to; called once, in AppConfig.ready()."""
+"""What crm.value hangs on to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from crm.value import pages, running, weights, words
 
 
 def register() -> None:
+    """Called once, in AppConfig.ready()."""
     registry.reason_words.append(words.change_reason)
     registry.on_tagged(running.note_tags)
     registry.on_untagged(running.note_tags)
