@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.decorators import action
 
 from core.errors import AppError
+from core.ids import as_id
 from core.job_pages import job_url
 from core.pages import console_page
 from core.registry import Text
@@ -24,6 +25,7 @@ from crm import bulk, segmenting
 from crm.errors import BulkTargetGone
 from crm.models import Member, Segment
 from staff.models import OrgUnit, Staff
+from staff.requests import staff_of
 
 MOST_IDS = 1_000
 NEW = "new"
@@ -102,7 +104,7 @@ class BulkActions:
 
 
 def _may(request: HttpRequest, what: type[bulk.Action]) -> bool:
-    return _staff(request).has_perm(what.permission)
+    return staff_of(request).has_perm(what.permission)
 
 
 def _lead_to(name: str, request: HttpRequest) -> HttpResponse:
@@ -123,7 +125,7 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
     verb = VERBS.get(name)
     if verb is None:
         raise Http404
-    staff = _staff(request)
+    staff = staff_of(request)
     if not (staff.has_perm("crm.view_member") and _may(request, verb.action)):
         raise PermissionDenied
     given = request.POST if request.method == "POST" else request.GET
@@ -168,9 +170,8 @@ def _target(verb: Verb, staff: Staff, asked: Asked, request: HttpRequest) -> Any
 
 
 def _chosen(verb: Verb, staff: Staff, text: str) -> Any:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        return None
-    return verb.action.targets(staff).filter(pk=int(text)).first()
+    pk = as_id(text)
+    return None if pk is None else verb.action.targets(staff).filter(pk=pk).first()
 
 
 def _may_make_lists(staff: Staff) -> bool:
@@ -196,7 +197,7 @@ def _page(
     error: str = "",
     status: int = 200,
 ) -> TemplateResponse:
-    staff = _staff(request)
+    staff = staff_of(request)
     target = _chosen(verb, staff, chosen)
     context: dict[str, Any] = {
         "verb": verb,
@@ -245,13 +246,5 @@ def _choices(verb: Verb, staff: Staff) -> list[tuple[str, list[Any]]]:
 def _ids(text: str) -> list[int]:
     """The ids of "1,2,3"; what is none is left out, and so is what no page selects."""
     words = text.split(",")[:MOST_IDS]
-    return [
-        int(word)
-        for word in dict.fromkeys(words)
-        if word.isascii() and word.isdigit() and len(word) <= 18
-    ]
-
-
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
+    ids = (as_id(word) for word in dict.fromkeys(words))
+    return [pk for pk in ids if pk is not None]

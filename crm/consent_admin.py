@@ -18,15 +18,10 @@ from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import moment, status
 from crm import consent_texts
 from crm.models import Complaint, ConsentEntry, ConsentText, Member, Topic
-from crm.tag_admin import _OwnForm, _OwnOrShared
-from staff.models import Staff
+from crm.owned_admin import OwnedAdmin, OwnedForm
+from staff.requests import staff_of
 
 ACTION_TONES = {"granted": "good", "withdrawn": "bad", "limited": "part"}
-
-
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # the admin lets nobody else through
-    return request.user
 
 
 def _link(member: Member) -> SafeString:
@@ -85,7 +80,7 @@ class ConsentEntryAdmin(ReadOnly, ScopedAdmin):
         return entry.text.body if entry.text else "–"
 
 
-class TextForm(_OwnForm):
+class TextForm(OwnedForm):
     """A version: purpose, words, and from when; whose it is, who writes it decides."""
 
     class Meta:
@@ -101,7 +96,7 @@ class TextForm(_OwnForm):
 
 
 @admin.register(ConsentText)
-class ConsentTextAdmin(_OwnOrShared):
+class ConsentTextAdmin(OwnedAdmin):
     """Versions are added, never changed: whoever agreed, agreed to these words."""
 
     form = TextForm
@@ -138,7 +133,7 @@ class ConsentTextAdmin(_OwnOrShared):
             obj.body,
             controller=obj.controller,
             effective_from=obj.effective_from,
-            actor=_staff(request),
+            actor=staff_of(request),
         )
         obj.pk, obj.version, obj.made_by = made.pk, made.version, made.made_by
 
@@ -147,7 +142,7 @@ class ConsentTextAdmin(_OwnOrShared):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ConsentText]:
         rows: QuerySet[ConsentText] = super().get_queryset(request)
-        home = _staff(request).org_unit
+        home = staff_of(request).org_unit
         texts = consent_texts.current(None if home is None else home.controller_id)
         in_force = When(pk__in=[text.pk for text in texts.values()], then=Value(True))
         return rows.annotate(is_in_force=Case(in_force, default=Value(False)))
@@ -180,7 +175,9 @@ class ConsentTextAdmin(_OwnOrShared):
         )
 
 
-class TopicForm(_OwnForm):
+class TopicForm(OwnedForm):
+    """A topic; archived it can be chosen nowhere any more."""
+
     is_archived = forms.BooleanField(
         label=_("archived"),
         required=False,
@@ -198,7 +195,9 @@ class TopicForm(_OwnForm):
 
 
 @admin.register(Topic)
-class TopicAdmin(_OwnOrShared):
+class TopicAdmin(OwnedAdmin):
+    """What members may want or not want to hear about."""
+
     form = TopicForm
     list_display = ("name", "description", "place", "state", "owner")
     list_filter = (("archived_at", admin.EmptyFieldListFilter),)
@@ -226,6 +225,8 @@ class TopicAdmin(_OwnOrShared):
 
 
 class OpenFilter(admin.SimpleListFilter):
+    """Complaints that are open, or that were closed."""
+
     title = _("state")
     parameter_name = "state"
 

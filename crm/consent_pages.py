@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +15,8 @@ from django.views.decorators.http import require_POST
 from core.errors import AppError
 from crm import complaints, consent, consent_panel, preference_links
 from crm.models import ConsentText, Member
-from crm.pages import show_with, staff_of
+from crm.pages import show_with
+from staff.requests import require
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 EVIDENCE_LENGTH = 200
@@ -25,7 +25,7 @@ EVIDENCE_LENGTH = 200
 @require_POST
 def enter(request: HttpRequest, member: Member) -> HttpResponse:
     """Write a yes or no the member gave elsewhere, with what proves it."""
-    _require(request, consent_panel.ENTER)
+    actor = require(request, consent_panel.ENTER)
     _refuse_gone(member)
     sent = request.POST
     evidence, key = sent.get("evidence", "").strip(), sent.get("key", "")
@@ -44,7 +44,7 @@ def enter(request: HttpRequest, member: Member) -> HttpResponse:
     write = consent.grant if sent["action"] == "granted" else consent.withdraw
     is_new = write(
         member,
-        actor=staff_of(request),
+        actor=actor,
         at=timezone.now(),
         key=f"staff:{member.pk}:{key}",
         source="staff",
@@ -60,9 +60,8 @@ def enter(request: HttpRequest, member: Member) -> HttpResponse:
 @require_POST
 def complain(request: HttpRequest, member: Member) -> HttpResponse:
     """Note a complaint (`reason`), or close the one named `close` (`outcome`)."""
-    _require(request, consent_panel.COMPLAIN)
+    actor = require(request, consent_panel.COMPLAIN)
     _refuse_gone(member)
-    actor = staff_of(request)
     try:
         if "close" in request.POST:
             known = consent_panel.complaint_of(member, request.POST["close"])
@@ -83,8 +82,9 @@ def complain(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 def revoke_links(request: HttpRequest, member: Member) -> HttpResponse:
-    _require(request, consent_panel.ENTER)
-    preference_links.revoke(member, actor=staff_of(request))
+    """Make every link to the preference page void that the member was given so far."""
+    actor = require(request, consent_panel.ENTER)
+    preference_links.revoke(member, actor=actor)
     messages.success(request, _("All links given out so far are void."))
     return _back(member, "consents")
 
@@ -100,11 +100,6 @@ def _text(member: Member, given: str) -> ConsentText | None:
         if str(text.pk) == given:
             return text
     return None
-
-
-def _require(request: HttpRequest, permission: str) -> None:
-    if not staff_of(request).has_perm(permission):
-        raise PermissionDenied
 
 
 def _refuse_gone(member: Member) -> None:

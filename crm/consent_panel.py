@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core.ids import as_id
 from crm import preference_links, preferences
 from crm.models import Complaint, ConsentEntry, ConsentText, Member, Preference, Topic
 from crm.models.consents import NO_END, Channel, Purpose
-from staff.models import Staff
+from staff.requests import staff_of
 
 VIEW, ENTER = "crm.view_consententry", "crm.add_consententry"
 VIEW_COMPLAINTS, COMPLAIN = "crm.view_complaint", "crm.change_complaint"
@@ -22,8 +23,7 @@ SHOWN_TEXTS = 20
 
 def context_of(request: HttpRequest, member: Member) -> dict[str, Any]:
     """For crm/member_consents.html, by what the person may see and do."""
-    staff = request.user
-    assert isinstance(staff, Staff)  # admin_view lets nobody else through
+    staff = staff_of(request)
     stands = member.purged_at is None and member.merged_into_id is None
     context: dict[str, Any] = {
         "may_see_consents": staff.has_perm(VIEW),
@@ -112,6 +112,6 @@ def frozen_words(member: Member) -> str:
 
 
 def complaint_of(member: Member, text: str) -> Complaint | None:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        return None
-    return member.complaints.filter(pk=int(text)).first()
+    """The member's complaint with the id a form sent; None for any other text."""
+    pk = as_id(text)
+    return None if pk is None else member.complaints.filter(pk=pk).first()

@@ -16,12 +16,13 @@ from crm import editing
 from crm.forms import MemberForm
 from crm.models import Member
 from staff.models import Staff
+from staff.requests import staff_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, member: Member) -> HttpResponse:
-    staff = request.user
-    assert isinstance(staff, Staff)  # admin_view lets nobody else through
+    """The form; sent, it is checked and saved, or shown again with what is wrong."""
+    staff = staff_of(request)
     if not (staff.has_perm(editing.EDIT) or staff.has_perm(editing.ASSIGN)):
         raise PermissionDenied
     focus = request.GET.get("focus", "")

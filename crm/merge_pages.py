@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.errors import AppError
+from core.ids import as_id
 from core.pages import console_page
 from crm import matching, members, merge_words, merging, registry
 from crm.models import (
@@ -33,6 +33,7 @@ from crm.models import (
 )
 from crm.reviews import standing_sides
 from staff.models import Staff
+from staff.requests import require, staff_of
 
 MERGE = "crm.merge_member"
 FOUND = 20
@@ -55,11 +56,6 @@ class Side:
         """The real name but for its first character."""
         name = self.member.real_name
         return f"{name[0]}{'*' * (len(name) - 1)}" if name else ""
-
-
-def staff_of(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
 
 
 def sides_of(*people: Member) -> list[Side]:
@@ -128,9 +124,7 @@ def _next(staff: Staff, review: MatchReview) -> MatchReview | None:
 @require_POST
 def decide(request: HttpRequest, review: MatchReview) -> HttpResponse:
     """`keep` (an id): one person, this record stays; `apart`: two people."""
-    staff = staff_of(request)
-    if not staff.has_perm(MERGE):
-        raise PermissionDenied
+    staff = require(request, MERGE)
     following = _next(staff, review)
     try:
         if "apart" in request.POST:
@@ -178,9 +172,7 @@ def _tell_merged(request: HttpRequest, kept: Member) -> None:
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """Look up the other record, compare (POST `other`), merge (POST `keep` and `why`)."""
-    staff = staff_of(request)
-    if not staff.has_perm(MERGE):
-        raise PermissionDenied
+    staff = require(request, MERGE)
     given = request.POST if request.method == "POST" else request.GET
     member = _member(staff, given.get("member", ""))
     other = _member(staff, given.get("other", ""))
@@ -193,10 +185,11 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _member(staff: Staff, given: str) -> Member | None:
-    if not (given.isascii() and given.isdigit() and len(given) <= 18):
+    pk = as_id(given)
+    if pk is None:
         return None
     rows = Member.objects.visible_to(staff).known().select_related("org_unit")
-    found = rows.filter(pk=int(given)).first()
+    found = rows.filter(pk=pk).first()
     if found is None:
         raise Http404
     return found
@@ -299,9 +292,7 @@ def show_merge(
 
 @require_POST
 def undo(request: HttpRequest, merge: Merge) -> HttpResponse:
-    staff = staff_of(request)
-    if not staff.has_perm(MERGE):
-        raise PermissionDenied
+    staff = require(request, MERGE)
     reason = request.POST.get("reason", "")[:500]
     try:
         back = merging.unmerge(merge, actor=staff, reason=reason)

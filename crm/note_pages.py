@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from core.errors import AppError
+from core.ids import as_id
 from crm import notes
 from crm.models import Member, Note
 from crm.pages import WRITE_NOTES, show_with
 from staff.models import Staff
+from staff.requests import require
 
 
 @require_POST
 def write(request: HttpRequest, member: Member) -> HttpResponse:
     """`text` alone is a new note; with `note` (and its `revision`) it changes that one;
     `remove` takes the note of that id away."""
-    staff = request.user
-    assert isinstance(staff, Staff)  # admin_view lets nobody else through
-    if not staff.has_perm(WRITE_NOTES):
-        raise PermissionDenied
+    staff = require(request, WRITE_NOTES)
     try:
         words = _write(request, member, staff)
     except AppError as refusal:
@@ -56,9 +54,8 @@ def _write(request: HttpRequest, member: Member, staff: Staff) -> str:
 
 
 def _note(member: Member, text: str) -> Note:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Http404
-    note = Note.objects.filter(member=member, pk=int(text)).first()
+    pk = as_id(text)
+    note = None if pk is None else Note.objects.filter(member=member, pk=pk).first()
     if note is None:
         raise Http404
     return note

@@ -16,10 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnly, ScopedAdmin, ScopedTabularInline
+from core.ids import as_id
 from core.templatetags.console import moment, status
 from crm import orders
 from crm.models import Member, Order, OrderItem, Product, Refund
-from crm.tag_admin import _OwnForm, _OwnOrShared
+from crm.owned_admin import OwnedAdmin, OwnedForm
+from staff.requests import staff_of
 
 TONES = {
     Order.State.PENDING: "idle",
@@ -69,11 +71,10 @@ class MemberFilter(admin.SimpleListFilter):
     parameter_name = "of_member"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        given = request.GET.get(self.parameter_name, "")
-        if not given.isascii() or not given.isdigit() or len(given) > 18:
+        pk = as_id(request.GET.get(self.parameter_name, ""))
+        if pk is None:
             return []
-        rows = Member.objects.visible_to(request.user)  # type: ignore[arg-type]
-        found = rows.filter(pk=int(given)).first()
+        found = Member.objects.visible_to(staff_of(request)).filter(pk=pk).first()
         return [(str(found.pk), str(found))] if found else []
 
     def queryset(
@@ -144,7 +145,7 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
         return format_html('<span class="pd-num">{}</span>', moment(order.placed_at))
 
 
-class ProductForm(_OwnForm):
+class ProductForm(OwnedForm):
     """A product belongs to the data controller of who makes it."""
 
     class Meta:
@@ -159,7 +160,7 @@ class ProductForm(_OwnForm):
 
 
 @admin.register(Product)
-class ProductAdmin(_OwnOrShared):
+class ProductAdmin(OwnedAdmin):
     """The catalogue of one's data controller."""
 
     form = ProductForm
@@ -169,12 +170,8 @@ class ProductAdmin(_OwnOrShared):
     search_fields = ("name", "code")
     ordering = ("-id",)
     needed_first = ("category",)
+    set_once = ("code",)
     actions = None
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Any = None
-    ) -> tuple[str, ...]:
-        return () if obj is None else ("code",)
 
     @admin.display(description=_("price"), ordering="price")
     def price_shown(self, product: Product) -> SafeString:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import AppError
+from core.ids import as_id
 from core.pages import console_page
 from core.templatetags.console import moment
 from crm import (
@@ -32,6 +32,7 @@ from crm import (
 )
 from crm.models import Identity, Member, Note
 from staff.models import Staff
+from staff.requests import require, staff_of
 from wechat import windows
 from wechat.models import App
 
@@ -52,27 +53,19 @@ class Channel:
 
 def visible_member(request: HttpRequest, object_id: str) -> Member:
     """The member in the person's scope; Http404 outside, PermissionDenied without right."""
-    staff = staff_of(request)
-    if not staff.has_perm(VIEW):
-        raise PermissionDenied
-    rows = Member.objects.visible_to(staff).select_related(
+    rows = Member.objects.visible_to(require(request, VIEW)).select_related(
         "org_unit", "controller", "owner"
     )
-    if not object_id.isascii() or not object_id.isdigit() or len(object_id) > 18:
-        raise Http404
-    member = rows.filter(pk=int(object_id)).first()
+    pk = as_id(object_id)
+    member = None if pk is None else rows.filter(pk=pk).first()
     if member is None:
         raise Http404
     return member
 
 
-def staff_of(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
-
-
 @require_GET
 def show(request: HttpRequest, member: Member) -> HttpResponse:
+    """The page; of a record that was merged, that of the one it became."""
     if member.merged_into_id:
         return redirect("admin:crm_member_change", member.merged_into_id)
     return show_with(request, member)
@@ -183,11 +176,10 @@ def _panels(request: HttpRequest, member: Member) -> list[tuple[registry.Panel, 
 @require_POST
 def reveal(request: HttpRequest, member: Member) -> HttpResponse:
     """Phone and real name in clear, for a reason, on record."""
-    if not staff_of(request).has_perm(REVEAL):
-        raise PermissionDenied
+    actor = require(request, REVEAL)
     reason = request.POST.get("reason", "")
     try:
-        revealed = revealing.reveal(member, actor=staff_of(request), reason=reason)
+        revealed = revealing.reveal(member, actor=actor, reason=reason)
     except AppError as error:
         return show_with(
             request, member, status=409, reveal_error=error.message, reason=reason
@@ -197,9 +189,8 @@ def reveal(request: HttpRequest, member: Member) -> HttpResponse:
 
 @require_POST
 def change_remark(request: HttpRequest, member: Member) -> HttpResponse:
-    if not staff_of(request).has_perm(REMARK):
-        raise PermissionDenied
-    remark = request.POST.get("remark", "")
-    if members.change_remark(member, remark, actor=staff_of(request)):
+    """Write what colleagues should know of the member at a glance."""
+    actor = require(request, REMARK)
+    if members.change_remark(member, request.POST.get("remark", ""), actor=actor):
         messages.success(request, _("The remark was saved."))
     return HttpResponseRedirect(reverse("admin:crm_member_change", args=[member.pk]))

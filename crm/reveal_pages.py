@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from core import navigation
+from core.ids import as_id
 from core.models import AuditEntry
 from core.pages import console_page
 from core.paginators import OpenPaginator
@@ -22,6 +22,7 @@ from core.registry import HomeTile, NavItem, TileLine, home_tiles, nav_items, si
 from crm import revealing
 from crm.models import Member
 from staff.models import Staff
+from staff.requests import require, staff_of
 
 VIEW = "core.view_auditentry"
 PAGE_LINES = 50
@@ -32,10 +33,7 @@ OUTCOMES = {"seen": revealing.ACTION, "refused": revealing.REFUSED}
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     """The list, narrowed by `who`, `from`, `to`, `outcome` and a word of the reason."""
-    staff = request.user
-    assert isinstance(staff, Staff)  # the site lets nobody else through
-    if not staff.has_perm(VIEW):
-        raise PermissionDenied
+    staff = require(request, VIEW)
     rows, problem = _narrowed(revealing.entries(staff), request)
     page = OpenPaginator(rows, PAGE_LINES).get_page(request.GET.get("p"))
     ids = [int(each.target_id) for each in page.object_list]
@@ -84,8 +82,8 @@ def _narrowed(
     problem, given = "", request.GET
     who = given.get("who", "")
     if who:
-        is_id = who.isascii() and who.isdigit() and len(who) < 19
-        rows = rows.filter(actor=int(who)) if is_id else rows.none()
+        pk = as_id(who)
+        rows = rows.none() if pk is None else rows.filter(actor=pk)
     if given.get("outcome") in OUTCOMES:
         rows = rows.filter(action=OUTCOMES[given["outcome"]])
     if word := given.get("q", "").strip()[:80]:
@@ -115,11 +113,9 @@ def _day(text: str) -> date | None:
 
 def alerts(request: HttpRequest) -> list[TileLine]:
     """Who went past the limit in the last days."""
-    staff = request.user
-    assert isinstance(staff, Staff)
     since = timezone.now() - TOLD_FOR
     rows: Any = (
-        revealing.entries(staff)
+        revealing.entries(staff_of(request))
         .filter(action=revealing.REFUSED, at__gt=since)
         .order_by()
         .values("actor", "actor__display_name", "actor__username")

@@ -17,11 +17,13 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from crm.models import Category, ScoreWeight
-from crm.tag_admin import _OwnForm, _OwnOrShared
+from crm.owned_admin import OwnedAdmin, OwnedForm
 from crm.value.weights import keys, plain
 
 
-class CategoryForm(_OwnForm):
+class CategoryForm(OwnedForm):
+    """`cycle_days`: 1 to 3650; empty, the category has no cycle of its own."""
+
     class Meta:
         model = Category
         fields = ("name", "code", "cycle_days")
@@ -34,7 +36,7 @@ class CategoryForm(_OwnForm):
 
 
 @admin.register(Category)
-class CategoryAdmin(_OwnOrShared):
+class CategoryAdmin(OwnedAdmin):
     """A brand's category takes the place of the built-in one with its code."""
 
     form = CategoryForm
@@ -42,13 +44,9 @@ class CategoryAdmin(_OwnOrShared):
     list_select_related = ("controller",)
     search_fields = ("name", "code")
     fields = ("name", "code", "cycle_days")
+    set_once = ("code",)
     ordering = ("id",)
     actions = None
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Any = None
-    ) -> tuple[str, ...]:
-        return () if obj is None else ("code",)
 
     @admin.display(description=gettext_lazy("repurchase cycle"), ordering="cycle_days")
     def cycle(self, category: Category) -> str:
@@ -56,7 +54,7 @@ class CategoryAdmin(_OwnOrShared):
         return _("%(days)d days") % {"days": days} if days else "–"
 
 
-class ScoreWeightForm(_OwnForm):
+class ScoreWeightForm(OwnedForm):
     """A new value of a number the rules know, from today or later."""
 
     which = forms.ChoiceField(
@@ -115,7 +113,7 @@ class ScoreWeightForm(_OwnForm):
 
 
 @admin.register(ScoreWeight)
-class ScoreWeightAdmin(_OwnOrShared):
+class ScoreWeightAdmin(OwnedAdmin):
     """A changed number is a new row with its date; rows that count stay as they are."""
 
     form = ScoreWeightForm

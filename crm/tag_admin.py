@@ -13,99 +13,48 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ScopedAdmin
 from core.admin_deletion import Preview
 from core.errors import AppError
 from core.registry import Text
 from core.templatetags.console import status
 from crm import tagging
 from crm.models import Tag, TagGroup
-from staff.models import Staff
-
-
-class _OwnForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new row belongs to the data controller of who makes it."""
-
-    maker: Staff
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk is None:
-            home = self.maker.org_unit
-            self.instance.controller_id = None if home is None else home.controller_id
-
-    def _get_validation_exclusions(self) -> set[str]:
-        # Not in the form, but part of what must be unique.
-        return super()._get_validation_exclusions() - {"controller", "group", "code"}  # type: ignore[misc, no-any-return]
-
-
-class _OwnOrShared(ScopedAdmin):
-    """Rows without a controller are everybody's: only administrators change them."""
-
-    form = _OwnForm
-
-    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        form = super().get_form(request, *args, **kwargs)
-        form.maker = request.user
-        return form
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and _may_write(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and _may_write(request, obj)
-
-    def audit_label(self, obj: Any) -> str:
-        return str(obj.name)
-
-    @admin.display(description=_("belongs to"))
-    def owner(self, obj: Any) -> Any:
-        return obj.controller or _("Everybody")
-
-
-def _may_write(request: HttpRequest, obj: Any) -> bool:
-    return obj is None or obj.controller_id is not None or _staff(request).is_superuser
+from crm.owned_admin import OwnedAdmin, OwnedForm
+from staff.requests import staff_of
 
 
 def _told(request: HttpRequest, uses: list[Text]) -> list[Text]:
     """Uses name campaigns and count members of the whole controller: not for below it."""
-    staff = _staff(request)
+    staff = staff_of(request)
     home = staff.org_unit
     if staff.is_superuser or (home is not None and home.pk == home.controller_id):
         return uses
     return [_("It is still used.")] if uses else []
 
 
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # the admin lets nobody else through
-    return request.user
-
-
 @admin.register(TagGroup)
-class TagGroupAdmin(_OwnOrShared):
+class TagGroupAdmin(OwnedAdmin):
+    """Groups; one goes only when none of its tags is left."""
+
     list_display = ("name", "source", "is_exclusive", "days", "tag_count", "owner")
     list_filter = ("source", "is_exclusive")
     list_select_related = ("controller",)
     search_fields = ("name", "code")
     fields = ("name", "code", "source", "is_exclusive", "expires_after_days")
+    set_once = ("code",)
     prepopulated_fields = {"code": ("name",)}
     ordering = ("id",)
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TagGroup]:
         rows: QuerySet[TagGroup] = super().get_queryset(request)
-        mine = Q(tags__in=Tag.objects.visible_to(_staff(request)).in_use())
+        mine = Q(tags__in=Tag.objects.visible_to(staff_of(request)).in_use())
         return rows.annotate(tags_in_use=Count("tags", filter=mine))
 
     def get_prepopulated_fields(
         self, request: HttpRequest, obj: Any = None
     ) -> dict[str, Any]:
         return self.prepopulated_fields if obj is None else {}
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Any = None
-    ) -> tuple[str, ...]:
-        return () if obj is None else ("code",)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Preview:
         groups = list(objs)
@@ -132,7 +81,9 @@ class TagGroupAdmin(_OwnOrShared):
         )
 
 
-class TagForm(_OwnForm):
+class TagForm(OwnedForm):
+    """A tag; archiving it is a tick here, and a write of its own (crm.tagging)."""
+
     is_archived = forms.BooleanField(
         label=_("archived"),
         required=False,
@@ -149,7 +100,9 @@ class TagForm(_OwnForm):
 
 
 @admin.register(Tag)
-class TagAdmin(_OwnOrShared):
+class TagAdmin(OwnedAdmin):
+    """Tags; what something still uses can be archived, not deleted."""
+
     form = TagForm
     list_display = ("name", "group", "rule", "suppressing", "state", "owner", "who")
     list_filter = (
@@ -160,15 +113,11 @@ class TagAdmin(_OwnOrShared):
     list_select_related = ("group", "controller")
     search_fields = ("name", "rule")
     needed_first = ("group",)
+    # Another group means other rules for those who carry it.
+    set_once = ("group",)
     ordering = ("group", "id")
     fields = ("group", "name", "rule", "is_suppressing", "is_archived")
     actions = None
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Any = None
-    ) -> tuple[str, ...]:
-        # Another group means other rules for those who carry it.
-        return () if obj is None else ("group",)
 
     def save_model(
         self, request: HttpRequest, obj: Tag, form: Any, change: bool
@@ -178,7 +127,7 @@ class TagAdmin(_OwnOrShared):
             write = (
                 tagging.archive if form.cleaned_data["is_archived"] else tagging.restore
             )
-            write(obj, actor=_staff(request))
+            write(obj, actor=staff_of(request))
 
     # deletion: only what nothing uses
 

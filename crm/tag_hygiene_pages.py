@@ -19,21 +19,15 @@ from core.registry import NavItem, nav_items, site_urls
 from crm import tag_hygiene, tagging
 from crm.auto_tags import running
 from crm.models import Tag
-from staff.models import Staff
+from staff.requests import require
 
 VIEW, CHANGE = "crm.view_tag", "crm.change_tag"
 
 
-def _staff(request: HttpRequest, right: str) -> Staff:
-    assert isinstance(request.user, Staff)  # the admin lets nobody else through
-    if not request.user.has_perm(right):
-        raise PermissionDenied
-    return request.user
-
-
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
-    staff = _staff(request, VIEW)
+    """The tags that could go, by reason."""
+    staff = require(request, VIEW)
     return console_page(
         request,
         "crm/tag_hygiene.html",
@@ -52,7 +46,7 @@ def show(request: HttpRequest) -> HttpResponse:
 @require_POST
 def archive(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Put a tag away; the shared ones only by administrators."""
-    staff = _staff(request, CHANGE)
+    staff = require(request, CHANGE)
     tag = get_object_or_404(Tag.objects.visible_to(staff), pk=tag_id)
     if tag.controller_id is None and not staff.is_superuser:
         raise PermissionDenied
@@ -64,8 +58,9 @@ def archive(request: HttpRequest, tag_id: int) -> HttpResponse:
 
 @require_POST
 def run(request: HttpRequest) -> HttpResponse:
+    """Start the job that follows the tag rules now."""
     try:
-        job = running.start(actor=_staff(request, CHANGE))
+        job = running.start(actor=require(request, CHANGE))
     except AppError as refusal:
         messages.error(request, str(refusal.message))
         return HttpResponseRedirect(reverse("admin:crm_tag_hygiene"))

@@ -16,6 +16,7 @@ from crm import timeline
 from crm.models import Member
 from crm.timeline import Cursor, Group, Line
 from staff.models import Staff
+from staff.requests import staff_of
 
 PAGE_LINES = 30
 
@@ -32,10 +33,9 @@ class Shown:
 @require_GET
 def show(request: HttpRequest, member: Member) -> HttpResponse:
     """More lines, or those of another chip; a fragment for the open page."""
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
     context = context_of(
         member,
-        request.user,
+        staff_of(request),
         request.GET.get("group", ""),
         request.GET.get("before", ""),
     )
@@ -47,6 +47,8 @@ def show(request: HttpRequest, member: Member) -> HttpResponse:
 def context_of(
     member: Member, staff: Staff, group: str = "", before: str = ""
 ) -> dict[str, Any]:
+    """What crm/timeline.html shows: the lines of one chip (`group`, "" for all) that
+    come `before` a cursor, and the cursor of those further back."""
     group = group if group in Group.values else ""
     cursor = timeline.parse_cursor(before)
     found, has_more = timeline.read(

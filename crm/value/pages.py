@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -27,6 +26,7 @@ from crm.registry import Panel, add_panel
 from crm.value import running, words
 from crm.value.weights import keys, plain
 from staff.models import Staff
+from staff.requests import require
 
 GROUP = navigation.MEMBERS
 VIEW = "crm.view_member"
@@ -78,6 +78,8 @@ _LOYALTY_RULES: dict[str, Text] = {
 
 @dataclass(frozen=True)
 class Rung:
+    """One step of a ladder, as the page draws it."""
+
     label: str
     rule: Text
     members: int
@@ -104,9 +106,7 @@ def _ladder(
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """What the ladders mean, who stands where (as counted at night), and the numbers."""
-    staff = _staff(request)
-    if not staff.has_perm(VIEW):
-        raise PermissionDenied
+    staff = require(request, VIEW)
     rows = ValueCount.objects.visible_to(staff)
     counts: dict[str, Counter[str]] = {name: Counter() for name in Ladder.values}
     for ladder, rung, members in rows.values_list("ladder", "rung").annotate(
@@ -180,9 +180,8 @@ def _under_way() -> JobQuerySet:
 
 @require_POST
 def recompute(request: HttpRequest) -> HttpResponse:
-    staff = _staff(request)
-    if not staff.has_perm(RECOMPUTE):
-        raise PermissionDenied
+    """Start the job that works out everybody's value, unless one runs."""
+    staff = require(request, RECOMPUTE)
     if _under_way().exists():
         messages.info(request, _("Values are being computed already."))
         return redirect("admin:crm_value")
@@ -198,11 +197,6 @@ def panel(request: HttpRequest, member: Member) -> str:
     """The figures with their because; the steps stand in a box of their own."""
     del request
     return render_to_string("crm/value/panel.html", {"figures": words.why(member)})
-
-
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # the admin site lets nobody else through
-    return request.user
 
 
 def register() -> None:
