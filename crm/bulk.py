@@ -79,6 +79,8 @@ class Action(ABC):
 
 
 class AddTag(Action):
+    """`target` is a tag; archived ones are given no more."""
+
     kind, param = "crm.bulk_tag", "tag"
     permission = "crm.tag_member"
     label = gettext_lazy("Add a tag")
@@ -108,6 +110,8 @@ class AddTag(Action):
 
 
 class RemoveTag(AddTag):
+    """`target` is a tag, also an archived one."""
+
     kind = "crm.bulk_untag"
     label = gettext_lazy("Remove a tag")
 
@@ -282,6 +286,10 @@ def preview(action: Action, selection: Selection) -> Preview:
 def start(
     kind: str, selection: Selection, target: int, *, actor: Staff, label: str
 ) -> Job:
+    """Queue the job of `kind`, a key of ACTIONS; `target` is the id of what is given.
+
+    Rights and scope are looked at when it runs, as they are then.
+    """
     params = {"selection": dict(selection), ACTIONS[kind].param: target}
     return jobs.start(kind, params, actor=actor, label=label[:200])
 

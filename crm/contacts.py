@@ -56,6 +56,7 @@ def relearn(inbound: Inbound) -> None:
 
 @on(f"{CONTACT}.del_external_contact", f"{CONTACT}.del_follow_user")
 def part(inbound: Inbound) -> None:
+    """A friendship was ended, by the member or the colleague; the newest word holds."""
     identity = recognise(inbound)
     colleague = _colleague(inbound)
     if identity is None or colleague is None:
@@ -82,6 +83,7 @@ def part(inbound: Inbound) -> None:
 
 @on(f"{CONTACT}.transfer_fail")
 def fail_transfer(inbound: Inbound) -> None:
+    """Handing a member over to another colleague failed, and why."""
     if recognise(inbound) is not None:
         write(
             inbound,
@@ -93,6 +95,7 @@ def fail_transfer(inbound: Inbound) -> None:
 
 @on(f"{CONTACT}.msg_audit_approved")
 def agree_to_archive(inbound: Inbound) -> None:
+    """The member agreed that their chat with a colleague is archived."""
     if recognise(inbound) is not None:
         write(inbound, "friend.archive_agreed", colleague=_colleague_id(inbound))
 
@@ -189,6 +192,7 @@ def hear_kf(inbound: Inbound) -> None:
     "kf.event.reject_customer_msg_switch_change",
 )
 def follow_kf(inbound: Inbound) -> None:
+    """What goes on around a kf session: entered, passed on, taken back, not delivered."""
     identity = recognise(inbound)
     if identity is None:
         return

@@ -28,6 +28,7 @@ _LOOKS = 3
 
 
 def kind_for(account: Account) -> Identity.Kind:
+    """The kind of id the platform names people by at the account."""
     return Identity.Kind.EXTERNAL_USERID if account.is_wecom else Identity.Kind.OPENID
 
 

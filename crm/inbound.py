@@ -111,6 +111,7 @@ def write(inbound: Inbound, kind: str, **data: Any) -> None:
 
 @on("mp.message.*")
 def hear(inbound: Inbound) -> None:
+    """A message to the official account; of the text, the history keeps a preview."""
     identity = _meet(inbound)
     if identity is None:
         return
@@ -121,6 +122,7 @@ def hear(inbound: Inbound) -> None:
 
 @on(*ACTS)
 def watch(inbound: Inbound) -> None:
+    """An act in the chat: a menu, a code that was scanned (ACTS)."""
     if _meet(inbound) is None:
         return
     kind = ACTS[inbound.kind]
@@ -148,6 +150,7 @@ def _meet(inbound: Inbound) -> Identity | None:
 
 @on("mp.event.subscribe")
 def welcome(inbound: Inbound) -> None:
+    """Somebody follows, by which code; new ones are asked for their profile."""
     identity = recognise(inbound)
     if identity is None:
         return
@@ -159,6 +162,7 @@ def welcome(inbound: Inbound) -> None:
 
 @on("mp.event.unsubscribe")
 def farewell(inbound: Inbound) -> None:
+    """Somebody unfollows: how they can be reached is worked out anew (crm.following)."""
     identity = recognise(inbound)
     if identity is not None:
         following.unfollow(identity, at=inbound.at)
@@ -167,6 +171,7 @@ def farewell(inbound: Inbound) -> None:
 
 @on("mp.event.user_info_modified")
 def refresh(inbound: Inbound) -> None:
+    """Somebody changed what their profile says: it is asked for anew."""
     identity = recall(inbound, _named_openid(inbound))
     if identity is not None:
         ask_profile(identity)
@@ -200,6 +205,7 @@ def _named_openid(inbound: Inbound) -> str:
 
 @on(*NEWS)
 def learn(inbound: Inbound) -> None:
+    """What the platform tells of somebody we know (NEWS), without them acting."""
     if recall(inbound) is None:
         return
     fields = inbound.fields

@@ -61,6 +61,7 @@ def key_of(model: Model) -> list[str]:
 
 
 def columns_of(model: Model) -> list[str]:
+    """The columns of a row as the database names them, foreign keys with `_id`."""
     return [field.attname for field in model._meta.concrete_fields]
 
 

@@ -45,6 +45,8 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(MatchReview)
 class MatchReviewAdmin(ReadOnly, ScopedAdmin):
+    """Pairs that may be one person, the open ones first of all."""
+
     list_display = ("pair", "speaks_for", "against", "state_shown", "raised", "decided")
     list_display_links = ("pair",)
     list_filter = (StateFilter,)
@@ -116,6 +118,8 @@ class MatchReviewAdmin(ReadOnly, ScopedAdmin):
 
 @admin.register(Merge)
 class MergeAdmin(ReadOnly, ScopedAdmin):
+    """Merges that stand or were undone; the page takes one apart again."""
+
     list_display = ("what", "why_shown", "actor", "when", "state_shown")
     list_display_links = ("what",)
     list_filter = (("undone_at", admin.EmptyFieldListFilter),)

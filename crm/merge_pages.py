@@ -93,6 +93,7 @@ def _sides(staff: Staff, review: MatchReview) -> tuple[Member, Member]:
 def show_review(
     request: HttpRequest, review: MatchReview, *, status: int = 200, error: str = ""
 ) -> HttpResponse:
+    """Both records side by side; Http404 when one is out of the person's scope."""
     staff = staff_of(request)
     one, other = _sides(staff, review)
     is_open = review.state == MatchReview.State.OPEN
@@ -268,6 +269,7 @@ def show_merge(
     error: str = "",
     reason: str = "",
 ) -> HttpResponse:
+    """What went where and why; `error` and `reason` come back from a refused undo."""
     staff = staff_of(request)
     steps = list(MergeStep.objects.filter(merge=merge).defer("rows", "ids"))
     later = merging.later_merges(merge).first()
@@ -292,6 +294,7 @@ def show_merge(
 
 @require_POST
 def undo(request: HttpRequest, merge: Merge) -> HttpResponse:
+    """Take the merge apart again, for a `reason`; refused, the page says why."""
     staff = require(request, MERGE)
     reason = request.POST.get("reason", "")[:500]
     try:

@@ -39,6 +39,7 @@ AGAINST: dict[str, Text] = {
 
 
 def why(code: str) -> Text:
+    """What stands for a code of WHYS; words people wrote themselves stay as they are."""
     return WHYS.get(code, code)
 
 
@@ -48,10 +49,12 @@ def why_of(data: dict[str, object]) -> str:
 
 
 def speaks_for(evidence: dict[str, list[str]]) -> list[Text]:
+    """What of the evidence ({"for": [code], "against": [code]}) says: one person."""
     return [SPEAKS_FOR.get(code, code) for code in evidence.get("for", [])]
 
 
 def speaks_against(evidence: dict[str, list[str]]) -> list[Text]:
+    """What of the evidence says: two people."""
     return [AGAINST.get(code, code) for code in evidence.get("against", [])]
 
 

@@ -34,6 +34,8 @@ PERIODS = {"7": _("Last 7 days"), "30": _("Last 30 days"), "365": _("Last 12 mon
 
 
 class PeriodFilter(admin.SimpleListFilter):
+    """Placed within the last days."""
+
     title = _("placed")
     parameter_name = "placed"
 
@@ -50,6 +52,8 @@ class PeriodFilter(admin.SimpleListFilter):
 
 
 class BuyerFilter(admin.SimpleListFilter):
+    """Whether we know who bought."""
+
     title = _("buyer")
     parameter_name = "buyer_known"
 
@@ -87,17 +91,23 @@ class MemberFilter(admin.SimpleListFilter):
 
 
 class ItemInline(ReadOnly, ScopedTabularInline):
+    """What was bought."""
+
     model = OrderItem
     fields = ("product", "quantity", "amount")
 
 
 class RefundInline(ReadOnly, ScopedTabularInline):
+    """What went back."""
+
     model = Refund
     fields = ("code", "amount", "at", "reason")
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, ScopedAdmin):
+    """Orders to look at: shops tell them (crm.order_api), nobody changes them here."""
+
     change_list_template = "crm/order_changelist.html"
     list_display = (
         *("code", "shop", "buyer_shown", "org_unit", "state_shown"),

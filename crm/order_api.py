@@ -173,6 +173,7 @@ class ListAndPost(RowsEndpoint):
 
 
 def orders_for(staff: Staff) -> QuerySet[Order]:
+    """Orders the person may see, with items and refunds, in a query each."""
     return (
         Order.objects.visible_to(staff)
         .prefetch_related("items__product", "refunds")
@@ -326,6 +327,7 @@ def _store(wanted: int | None, staff: Staff) -> OrgUnit | None:
 
 
 def read(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """The body as the serializer reads it; raises rest_framework's ValidationError."""
     body = serializer(data=request.data)
     body.is_valid(raise_exception=True)
     return dict(body.validated_data)

@@ -22,6 +22,8 @@ from crm.models import Order
 
 @dataclass
 class Item:
+    """One line of an order; `amount` in yuan for all of `quantity`."""
+
     product: int
     quantity: int
     amount: Decimal

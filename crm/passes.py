@@ -80,6 +80,7 @@ def end_missing(account: Account, run: SyncRun) -> int:
 
 
 def identities_of(relation: Relation, account: Account) -> list[str]:
+    """The external user ids by which the account knows the member of a friendship."""
     return list(
         relation.member.identities.filter(account=account).values_list(
             "value", flat=True

@@ -51,6 +51,7 @@ def phone_digest(phone: str) -> str:
 
 
 def phone_tail_digest(tail: str) -> str:
+    """What the last digits are looked up by (TAIL_DIGITS of them)."""
     return blind_index(tail, purpose="phone_tail")
 
 

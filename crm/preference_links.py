@@ -109,6 +109,7 @@ def filled(payload: dict[str, Any], address: str) -> dict[str, Any]:
 
 
 def is_named_in(payload: dict[str, Any]) -> bool:
+    """Whether the placeholder stands in the text or article of `payload`."""
     article = payload.get("article") or {}
     texts = (payload.get("text"), article.get("content_html"))
     return any(PLACEHOLDER in text for text in texts if text)
@@ -143,6 +144,7 @@ def open_member(token: str) -> Opened:
 
 
 def open_account(token: str) -> Account | None:
+    """The account whose preference page a token opens; None for a token that is none."""
     ids = _read(_ACCOUNT, token, 1)
     if ids is None:
         return None

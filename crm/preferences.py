@@ -48,6 +48,7 @@ def channels_of(member: Member) -> list[Channel]:
 
 
 def topics_of(member: Member) -> list[Topic]:
+    """Topics the member may want or not: of their controller and shared, none archived."""
     return list(Topic.objects.of_controller(member.controller_id).in_use())
 
 

@@ -87,6 +87,7 @@ _on_untagged: list[TagHandler] = []
 
 
 def add_panel(panel: Panel) -> None:
+    """Put a box on the member page, by its order."""
     panels.append(panel)
     panels.sort(key=lambda each: each.order)
 
@@ -127,6 +128,7 @@ def settled(*labels: str) -> None:
 def tell_merge(
     primary: Member, duplicate: Member, *, actor: Staff, journal: Journal
 ) -> None:
+    """Call what `on_merge` registered; crm.merging alone does."""
     for handler in _on_merge:
         if len(signature(handler).parameters) > 3:
             handler(primary, duplicate, actor, journal)
@@ -135,6 +137,7 @@ def tell_merge(
 
 
 def tell_unmerge(kept: Member, returning: Member, undo: Undo) -> None:
+    """Call what `on_unmerge` registered; crm.merging alone does."""
     for handler in _on_unmerge:
         handler(kept, returning, undo)
 
@@ -149,6 +152,7 @@ def on_purge(handler: PurgeHandler) -> PurgeHandler:
 
 
 def tell_purge(member: Member) -> None:
+    """Call what `on_purge` registered; crm.purging alone does."""
     for handler in _on_purge:
         handler(member)
 
@@ -169,10 +173,12 @@ def on_untagged(handler: TagHandler) -> TagHandler:
 
 
 def tell_tagged(members: Sequence[int], tag: Tag, *, actor: Staff) -> None:
+    """Call what `on_tagged` registered; crm.tagging alone does."""
     for handler in _on_tagged:
         handler(members, tag, actor)
 
 
 def tell_untagged(members: Sequence[int], tag: Tag, *, actor: Staff) -> None:
+    """Call what `on_untagged` registered; crm.tagging alone does."""
     for handler in _on_untagged:
         handler(members, tag, actor)

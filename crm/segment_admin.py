@@ -57,6 +57,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class OwnerFilter(admin.SimpleListFilter):
+    """One's own segments."""
+
     title = pgettext_lazy("of a segment", "owner")
     parameter_name = "owner"
 
@@ -71,6 +73,8 @@ class OwnerFilter(admin.SimpleListFilter):
 
 @admin.register(Segment)
 class SegmentAdmin(ScopedAdmin):
+    """The list of segments; a segment itself is a page of crm.segment_pages."""
+
     list_display = (
         "name_shown",
         "kind_shown",

@@ -176,6 +176,7 @@ class SegmentQuery(PageQuery):
 
 
 def segments_for(staff: Staff) -> QuerySet[Segment]:
+    """Segments the person may see, archived ones among them."""
     rows = Segment.objects.visible_to(staff)
     return rows.select_related("owner", "controller", "org_unit")
 
@@ -189,6 +190,7 @@ def told(rows: Sequence[Segment]) -> Sequence[Segment]:
 
 
 def whole(segment: Segment) -> dict[str, Any]:
+    """A segment as the API tells it alone, with its rule in words."""
     told([segment])
     names = sentences.names_in([segment.rule], [segment.controller_id])
     segment.summary = sentences.summary(segment.rule, names)  # type: ignore[attr-defined]

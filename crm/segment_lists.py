@@ -110,6 +110,7 @@ def remove(segment: Segment, members: Iterable[int], *, actor: Staff) -> int:
 
 
 def copy_people(source: Segment, target: Segment) -> None:
+    """Put everybody of `source` on the list `target`, as they stand."""
     with connection.cursor() as cursor:
         cursor.execute(_COPY, [target.pk, source.pk])
     _count(target)
@@ -124,6 +125,7 @@ def _follow_merge(primary: Member, duplicate: Member, actor: Staff) -> None:
 
 
 def start_empty(segment: Segment) -> None:
+    """Write down that a new list holds nobody."""
     _count(segment)
 
 

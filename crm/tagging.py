@@ -291,6 +291,7 @@ def archive(what: Tag, *, actor: Staff) -> bool:
 
 
 def restore(what: Tag, *, actor: Staff) -> bool:
+    """Offer an archived tag again; False when it was not archived (any more)."""
     return _set_archived(what, False, actor=actor)
 
 

@@ -70,6 +70,7 @@ def describe(
 
 
 def kinds_of(group: str) -> list[str]:
+    """Kinds of events under a chip of the timeline."""
     return [kind for kind, wording in wordings.items() if wording.group == group]
 
 

@@ -26,6 +26,9 @@ WORDS = {
 
 @may_send
 def veto(message: OutboundMessage) -> Veto | None:
+    """Why the message must not go: purged, opted out, frozen, channel off; None: it
+    may.
+    """
     account = message.app.account
     member = find_member(account, message.recipient)
     if member is None:

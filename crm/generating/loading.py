@@ -53,11 +53,13 @@ def text(value: str) -> str:
 
 
 def array(values: Sequence[str]) -> str:
+    """A text[] of COPY's text format."""
     quoted = (v.replace("\\", "\\\\").replace('"', '\\"') for v in values)
     return text("{" + ",".join(f'"{value}"' for value in quoted) + "}")
 
 
 def blob(value: bytes) -> str:
+    """A bytea of COPY's text format."""
     return f"\\\\x{value.hex()}"
 
 

@@ -105,6 +105,7 @@ CLICKED = ("spring", "618", "autumn", "1111", "members-day")
 
 
 def real_name(draw: random.Random) -> str:
+    """Surname by how frequent it is, and one or two characters."""
     surname = draw.choices(SURNAMES, cum_weights=_SURNAMES_UP_TO)[0]
     if draw.random() < 0.12:
         return surname + draw.choice(SECOND)

@@ -41,6 +41,7 @@ class Person:
 
 
 def draw_person(key: int, controller: Controller, draw: random.Random) -> Person:
+    """Who member `key` is: since when, at which accounts, of which store; no row yet."""
     # More came lately than long ago.
     joined = int(DAYS * draw.random() ** 1.4)
     store = draw.choice(controller.stores) if draw.random() < 0.7 else None

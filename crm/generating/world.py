@@ -70,6 +70,8 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Store:
+    """A store with the guides who befriend its members, by primary key."""
+
     unit: int
     # (staff, colleague) of each guide; dealers have no WeCom corp, so no colleague.
     guides: tuple[tuple[int, int | None], ...]
@@ -102,6 +104,8 @@ class Controller:
 
 @dataclass(frozen=True)
 class World:
+    """All that generated members refer to; `now` is the last moment of their history."""
+
     now: datetime
     controllers: tuple[Controller, ...]
     # Who sets tags by rule, and who by hand.

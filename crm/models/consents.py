@@ -32,6 +32,8 @@ class Channel(models.TextChoices):
 
 
 class Purpose(models.TextChoices):
+    """What a consent is about."""
+
     MARKETING = "marketing", _("marketing messages")
     PROFILE = "profile", _("profile data")
     TOPIC = "topic", _("messages on a topic")

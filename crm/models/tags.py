@@ -27,6 +27,8 @@ def own_or_shared(staff: Staff) -> models.Q | None:
 
 
 class Source(models.TextChoices):
+    """Who put a tag on somebody."""
+
     AUTO = "auto", _("By rule")
     MANUAL = "manual", _("By hand")
     SYNC = "sync", _("From another system")

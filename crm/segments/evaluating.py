@@ -52,6 +52,7 @@ def is_in(node: Node, facts: Facts, moment: Moment) -> bool:
 
 
 def holds(node: Node, facts: Facts, moment: Moment) -> bool:
+    """Whether the tree holds for the member, merged or not; see `is_in`."""
     if isinstance(node, All):
         return all(holds(each, facts, moment) for each in node.nodes)
     if isinstance(node, Any_):

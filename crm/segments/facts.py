@@ -29,6 +29,8 @@ from crm.segments.tree import Node, conditions_of
 
 @dataclass(frozen=True)
 class Item:
+    """One line of an order: ids, and its amount in yuan."""
+
     product: int
     category: int
     amount: Decimal

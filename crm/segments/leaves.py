@@ -75,6 +75,7 @@ def _below(units: set[int]) -> dict[int, list[int]]:
 
 @singledispatch
 def leaf(condition: on.Condition, setting: Setting) -> Part:
+    """The members a condition means, as a part of a query; a function a condition."""
     raise TypeError(f"no query for {type(condition).__name__}")
 
 

@@ -92,6 +92,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Form:
+    """How a value is read from JSON (raises Wrong), and what the JSON schema says of
+    it.
+    """
+
     read: Callable[[Param, Any], Any]
     schema: Callable[[Param], dict[str, Any]]
 

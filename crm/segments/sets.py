@@ -47,6 +47,7 @@ def joined(parts: Iterable[Sql], word: str) -> Sql:
 
 
 def negated(part: Sql) -> Sql:
+    """NOT of a test that is never NULL."""
     return Sql(f"(NOT {part.text})", part.params)
 
 
@@ -84,11 +85,15 @@ class Rows:
 
 @dataclass(frozen=True)
 class Both:
+    """Members who are in every part."""
+
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
 class Either:
+    """Members who are in at least one part."""
+
     parts: tuple[Part, ...]
 
 
@@ -97,6 +102,7 @@ EVERYBODY = Own(Sql("true"))
 
 
 def opposite(part: Part) -> Part:
+    """Everybody who is not in the part, with NOT only on the tests (De Morgan)."""
     if isinstance(part, Own):
         return Own(negated(part.test))
     if isinstance(part, Rows):

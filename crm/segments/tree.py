@@ -44,6 +44,8 @@ class Any_:
 
 @dataclass(frozen=True)
 class Not:
+    """It does not hold."""
+
     node: Node
 
 

@@ -185,6 +185,7 @@ def _held(score: int, cuts: list[Any], *, is_below: bool = False) -> str:
 
 
 def trust_reason(evidence: list[str]) -> str:
+    """What the trust level rests on; codes nobody knows any more are left out."""
     words = [str(EVIDENCE[each]) for each in evidence if each in EVIDENCE]
     return "、".join(words) if words else _("bound, nothing more yet")
 
