@@ -25,7 +25,7 @@ from wechat.models import Account
 _PLATFORM_KINDS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
 # Who tells a number. Only the platform has checked that it is the person's own.
 PROVEN_SOURCES = {"platform"}
-# Colleagues and shops may complete a record nobody is reached through (crm.matching).
+# Colleagues and shops may complete a record nobody is reached through.
 BUSINESS_SOURCES = {"staff", "import", "order", "sync"}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -82,20 +83,7 @@ def purge(pk: int, *, actor: Staff) -> bool:
     for identity in identities:
         if identity.account is not None:
             erasure.forget_subject(identity.account, identity.value)
-    Tombstone.objects.bulk_create(
-        [
-            Tombstone(
-                controller_id=member.controller_id,
-                digest=digest(each.kind, each.account_id, each.value),
-                left_at=_left_at(each, member, now),
-                purged_at=now,
-            )
-            for each in identities
-        ],
-        update_conflicts=True,
-        unique_fields=["controller", "digest"],
-        update_fields=["left_at", "purged_at"],
-    )
+    _bury(identities, member, now)
     Identity.objects.filter(member=member).delete()
     Event.objects.filter(member=member).update(data={})
     Relation.objects.filter(member=member).update(
@@ -113,11 +101,34 @@ def purge(pk: int, *, actor: Staff) -> bool:
         "crm.member.purged",
         member,
         actor=actor,
-        after={"identities": len(identities), "due": member.purge_due_at.isoformat()}
-        if member.purge_due_at
-        else {"identities": len(identities)},
+        after=_figures(identities, member),
     )
     return True
+
+
+def _bury(identities: list[Identity], member: Member, now: datetime) -> None:
+    """Keep of each identity what a late callback about it is known by, and no more."""
+    Tombstone.objects.bulk_create(
+        [
+            Tombstone(
+                controller_id=member.controller_id,
+                digest=digest(each.kind, each.account_id, each.value),
+                left_at=_left_at(each, member, now),
+                purged_at=now,
+            )
+            for each in identities
+        ],
+        update_conflicts=True,
+        unique_fields=["controller", "digest"],
+        update_fields=["left_at", "purged_at"],
+    )
+
+
+def _figures(identities: list[Identity], member: Member) -> dict[str, Any]:
+    found: dict[str, Any] = {"identities": len(identities)}
+    if member.purge_due_at:
+        found["due"] = member.purge_due_at.isoformat()
+    return found
 
 
 def _let_go(people: list[int]) -> None:
