@@ -60,6 +60,16 @@ def _place(item: pytest.Item, heavy: set[Path]) -> int:
     return 2 if walks_every_page or item.path in heavy else 3
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Every test finds the roles, which most need and which take longer than most tests.
+
+    Tests that commit leave them where they are too (tests.emptying).
+    """
+    with django_db_blocker.unblock():
+        call_command("sync_roles", verbosity=0)
+
+
 @pytest.fixture
 def make_staff(db: None) -> Callable[..., Any]:
     """`make_staff("agent", org_unit=store, username=…)`: someone of a role.
@@ -83,11 +93,7 @@ def build_staff(role: str | None = None, **fields: Any) -> Any:
     password = fields.pop("password", PASSWORD)
     person = Staff.objects.create_user(password=password, **fields)
     if role is not None:
-        group = Group.objects.filter(name=role).first()
-        if group is None:
-            call_command("sync_roles", verbosity=0)
-            group = Group.objects.get(name=role)
-        person.groups.add(group)
+        person.groups.add(Group.objects.get(name=role))
     return person
 
 

@@ -1,7 +1,7 @@
 """Empties the database after a test that commits.
 
 Django's own flush truncates some hundred tables and makes every permission anew, 0.2 s a
-test; here only what holds rows is deleted. Content types and permissions stay.
+test; here only what holds rows is deleted. Content types, permissions and roles stay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BEGIN
     FOR name IN
         SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
         WHERE schemaname = 'public' AND tablename NOT IN
-            ('django_migrations', 'django_content_type', 'auth_permission')
+            ('django_migrations', 'django_content_type', 'auth_permission',
+            'auth_group', 'auth_group_permissions')
     LOOP
         EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO filled;
         IF filled THEN

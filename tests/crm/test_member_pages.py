@@ -42,24 +42,7 @@ def names(response):
     return [str(member) for member in response.context["cl"].result_list]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("小满", ["林小满"]),
-        ("满", ["林小满"]),
-        ("may", ["静安May姐"]),
-        ("静安", ["静安May姐"]),
-        ("阿May", ["静安May姐"]),
-        ("没有这个人", []),
-        ("oia2TjjewbmiOUlr6X", ["林小满"]),
-        ("oia2Tjjewbm", []),
-        ("13812345678", ["林小满"]),
-        ("5678", ["林小满"]),
-    ],
-)
-def test_people_are_found_by_fragments_ids_and_phones(
-    client, world, supervisor, text, found
-):
+def test_people_are_found_by_fragments_ids_and_phones(client, world, supervisor):
     lin = make_member(world.brand, "林小满", phone="13812345678")
     lin.phone_hash = members.phone_digest("13812345678")
     lin.phone_tail_hash = members.phone_tail_digest("5678")
@@ -72,8 +55,14 @@ def test_people_are_found_by_fragments_ids_and_phones(
         value="oia2TjjewbmiOUlr6X",
     )
     make_member(world.brand, "阿May", remark="静安May姐")
-    assert names(client.get(LIST, {"q": text})) == found
-    assert names(client.get(LIST, {"q": f"#{lin.pk}"})) == ["林小满"]
+    for text, found in (
+        *(("小满", ["林小满"]), ("满", ["林小满"]), ("没有这个人", [])),
+        *(("may", ["静安May姐"]), ("静安", ["静安May姐"]), ("阿May", ["静安May姐"])),
+        *(("oia2TjjewbmiOUlr6X", ["林小满"]), ("oia2Tjjewbm", [])),
+        *(("13812345678", ["林小满"]), ("5678", ["林小满"])),
+        (f"#{lin.pk}", ["林小满"]),
+    ):
+        assert names(client.get(LIST, {"q": text})) == found, text
 
 
 def test_a_dealers_members_are_nobody_elses(client, world, supervisor):
@@ -113,10 +102,17 @@ def test_accounts_and_following_narrow_too(client, world, supervisor, deliver):
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_the_list_needs_the_same_queries_for_one_and_many(
-    client, world, supervisor, deliver, django_assert_max_num_queries, count
+    client, world, supervisor, django_assert_max_num_queries, count
 ):
     for number in range(count):
-        deliver(world.service, "mp.event.subscribe", f"o{number}")
+        member = make_member(world.brand, f"会员{number}", org_unit=world.store)
+        Identity.objects.create(
+            member=member,
+            controller=world.brand,
+            kind="openid",
+            account=world.service,
+            value=f"o{number}",
+        )
     client.get(LIST)
     with django_assert_max_num_queries(20) as queries:
         assert len(names(client.get(LIST))) == count
@@ -170,14 +166,13 @@ def test_earlier_lines_are_loaded_page_by_page_without_gap_or_repeat(
     assert len(set(seen)) == 75
 
 
-@pytest.mark.parametrize(
-    "before", ["x", "1", "1.2.3", "9" * 40 + ".1", "１.２", "-1.1"]
-)
-def test_a_bad_cursor_is_the_start(client, world, supervisor, before):
+def test_a_bad_cursor_is_the_start(client, world, supervisor):
     member = make_member(world.brand, "林小满")
     timeline.write(member=member, kind="follow", at=timezone.now(), key="1")
-    response = client.get(page_of(member, "timeline"), {"before": before})
-    assert response.status_code == 200
+    for before in ("x", "1", "1.2.3", "9" * 40 + ".1", "１.２", "-1.1"):
+        response = client.get(page_of(member, "timeline"), {"before": before})
+        assert response.status_code == 200, before
+        assert len(response.context["lines"]) == 1, before
 
 
 def test_a_phone_is_masked_until_somebody_says_why(client, world, supervisor):
@@ -246,6 +241,6 @@ def test_apps_above_add_panels_for_those_who_may(
     assert "秘密" not in text
 
 
-@pytest.mark.parametrize("pk", ["0", "99999999999999999999", "x", "1/2"])
-def test_an_address_of_nobody_is_not_found(client, supervisor, pk):
-    assert client.get(f"{LIST}{pk}/change/").status_code == 404
+def test_an_address_of_nobody_is_not_found(client, supervisor):
+    for pk in ("0", "99999999999999999999", "x", "1/2"):
+        assert client.get(f"{LIST}{pk}/change/").status_code == 404, pk

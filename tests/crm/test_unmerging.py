@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 from django.apps import apps
-from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -246,7 +245,6 @@ def _is_kept_by_itself(model):
 def _settle_in(world, people, draw):
     """Rows of every kind that meets its like in a merge, spread over the people."""
     actor, now = system_staff("test"), timezone.now()
-    call_command("sync_roles", verbosity=0)
     group = TagGroup.objects.create(code="g", name="g", is_exclusive=True)
     free = TagGroup.objects.create(code="f", name="f")
     tags = [
