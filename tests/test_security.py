@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from core.models import AuditEntry
+from privatedomain.processes import BASE_DIR
 from staff import tokens
 from tests.conftest import PASSWORD, build_staff
 from tests.core.worlds import World
@@ -19,9 +20,9 @@ from tests.test_permission_matrix import _addresses, _path
 from wechat.models import AccessToken, App
 
 CANARY = "canary7f3a9"
-# Reading a page may note the session and that somebody is at the desk, no more.
+# Reading a page may note the session and the last use of a token, no more.
 HARMLESS_WRITES = re.compile(
-    r'(django_session|service_agentstate|"core_heartbeat"|"staff_apitoken" SET "last_used_at")'
+    r'(django_session|"core_heartbeat"|"staff_apitoken" SET "last_used_at")'
 )
 ELSEWHERE = [
     "//evil.example",
@@ -226,3 +227,10 @@ def fields_of(page):
             value = bound.value()
             if value is not False:
                 yield bound.html_name, "" if value is None else value
+
+
+def test_every_package_of_the_stylesheet_is_checked_by_its_hash() -> None:
+    lock = json.loads((BASE_DIR / "package-lock.json").read_text())
+    packages = {name: each for name, each in lock["packages"].items() if name}
+    assert packages
+    assert [name for name, each in packages.items() if not each.get("integrity")] == []
