@@ -241,6 +241,12 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         """How people know the row in the trail; never a personal value in clear."""
         return ""
 
+    def trail_of(self, request: HttpRequest, obj: models.Model) -> Any:
+        """Entries about the row; whoever sees the row sees all of them."""
+        return AuditEntry.objects.filter(
+            target_type=self.opts.label_lower, target_id=str(obj.pk)
+        ).select_related("actor")
+
     def _record(
         self, request: HttpRequest, obj: models.Model, verb: str, message: Any = None
     ) -> None:
@@ -282,10 +288,7 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         obj = self.get_object_or_404(request, unquote(object_id))
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        entries = AuditEntry.objects.filter(
-            target_type=self.opts.label_lower, target_id=str(obj.pk)
-        ).select_related("actor")
-        paginator = OpenPaginator(entries, 50)
+        paginator = OpenPaginator(self.trail_of(request, obj), 50)
         page = paginator.get_page(request.GET.get("p"))
         return console_page(
             request,

@@ -74,10 +74,18 @@ def _visible_staff(user: Any) -> Any:
 
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, staff: Any) -> JobQuerySet:
-        """One's own; with the permission to see jobs, those of visible colleagues."""
-        if staff.has_perm("core.view_job"):
-            return self.filter(requested_by__in=_visible_staff(staff))
-        return self.filter(requested_by=staff)
+        """One's own; with the permission to see jobs, those of visible colleagues.
+
+        What an administrator started goes over all data controllers, and so do its
+        figures: for administrators only.
+        """
+        mine = models.Q(requested_by=staff)
+        if not staff.has_perm("core.view_job"):
+            return self.filter(mine)
+        seen = models.Q(requested_by__in=_visible_staff(staff))
+        if not staff.is_superuser:
+            seen &= models.Q(requested_by__is_superuser=False)
+        return self.filter(mine | seen)
 
 
 class Job(models.Model):

@@ -64,6 +64,11 @@ class NothingPaid(AppError):
     message = gettext_lazy("Nothing was paid for this order, so nothing can go back.")
 
 
+class OtherStore(AppError):
+    code = "order_of_other_store"
+    message = gettext_lazy("The order belongs to another store: nothing was changed.")
+
+
 class NoController(AppError):
     code = "no_controller"
     message = gettext_lazy("You belong to no unit: orders have nowhere to go.")
@@ -132,7 +137,8 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
     """Write an order; it and whether it is new. Telling it again changes nothing.
 
     A buyer nobody knows keeps the order waiting under their buyer id
-    (crm.matching.bind_buyer). Raises Unknown with the numbers of products.
+    (crm.matching.bind_buyer). Raises Unknown with the numbers of products; OtherStore
+    for an order of a unit the actor's place does not reach.
     """
     products = _products(controller, told.lines)
     member = _member_of(controller, told.buyer)
@@ -141,7 +147,9 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
         if bound is None:  # known as somebody else's: the pair is on the review list
             member = matching.find_by(controller, buyer=told.buyer.buyer).member
     data = _as_data(told, products, member)
-    orders_loading.standing(controller.pk, [data.key])
+    stands = orders_loading.standing(controller.pk, [data.key])
+    if data.key in stands and not _reaches(actor, stands[data.key][0]):
+        raise OtherStore
     written = orders_loading.write(controller.pk, [data])[data.key]
     order = Order.objects.get(pk=written.pk)
     if written.is_new:
@@ -155,6 +163,18 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
     if written.member is not None:
         value.changed([written.member])
     return order, written.is_new
+
+
+def _reaches(actor: Staff, unit: int | None) -> bool:
+    """Whether the actor's place takes in orders of the unit (none: the controller's own).
+
+    Automatic writers have no place and tell for all.
+    """
+    home = actor.org_unit
+    if home is None or home.pk == home.controller_id or actor.is_superuser:
+        return True
+    units = OrgUnit.objects.visible_to(actor).filter(pk__in=[unit] if unit else [])
+    return units.exists()
 
 
 def _as_data(told: Told, products: dict[str, int], member: Member | None) -> OrderData:

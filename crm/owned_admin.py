@@ -58,6 +58,12 @@ class OwnedAdmin(ScopedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_write(request, obj)
 
+    def trail_of(self, request: HttpRequest, obj: Any) -> Any:
+        """Of a shared row what colleagues did: it also tells how many members of other
+        data controllers carry a tag, and who gave it."""
+        rows = super().trail_of(request, obj)
+        return rows if obj.controller_id else rows.visible_to(staff_of(request))
+
     def audit_label(self, obj: Any) -> str:
         return str(obj.name)
 

@@ -54,8 +54,11 @@ def _numbered(number: str) -> Q:
 
 def _called(value: str, staff: Staff | None) -> list[int]:
     """Members a platform or shop calls `value`, and who placed the order of that number."""
-    owners = Identity.objects.filter(value=value).values_list("member", flat=True)
-    orders = Order.objects.all() if staff is None else Order.objects.visible_to(staff)
+    # Scoped before it is cut: others use the same numbers.
+    called, orders = Identity.objects.all(), Order.objects.all()
+    if staff is not None:
+        called, orders = called.visible_to(staff), orders.visible_to(staff)
+    owners = called.filter(value=value).values_list("member", flat=True)
     placed = orders.filter(code=value, member__isnull=False)
     buyers = placed.order_by().values_list("member", flat=True)
     return [*owners.order_by()[:_MOST], *buyers[:_MOST]]

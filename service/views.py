@@ -28,7 +28,7 @@ from core.pages import console_page
 from crm import complaints
 from crm.consent_panel import COMPLAIN
 from service import assignments, closing, history, presence, replies, workspace
-from service.errors import BadReply
+from service.errors import AgentUnavailable, BadReply
 from service.models import AgentState, Conversation
 from service.rights import ANSWER, SUPERVISE
 from service.strings import page_strings
@@ -323,7 +323,9 @@ def _give(request: HttpRequest, conversation: Conversation, staff: Staff) -> Non
     number = request.POST.get("staff", "")
     if not (number.isascii() and number.isdigit() and len(number) < 18):
         raise BadReply(gettext("Choose a colleague first."), code="no_colleague")
-    colleague = get_object_or_404(Staff.objects.working(), pk=int(number))
+    colleague = Staff.objects.working().filter(pk=int(number)).first()
+    if colleague is None:  # as of somebody out of reach: numbers tell nothing
+        raise AgentUnavailable
     if conversation.state == Conversation.State.OPEN:
         assignments.transfer_to(conversation, staff=colleague, actor=staff)
         return

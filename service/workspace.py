@@ -159,7 +159,8 @@ def _mode(conversation: Conversation, staff: Staff) -> str:
 
 def colleagues(conversation: Conversation) -> list[AgentState]:
     """Who else could have it: here and with room first."""
-    may_answer = Q(staff__is_superuser=True) | Q(
+    own = Q(staff__org_unit__controller=conversation.member.controller_id)
+    may_answer = Q(staff__is_superuser=True) | own & Q(
         staff__groups__permissions__codename=ANSWER.partition(".")[2]
     )
     states = (

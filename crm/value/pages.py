@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -178,11 +178,20 @@ def _under_way() -> JobQuerySet:
     return Job.objects.filter(kind=running.JOB, state__in=open_states).order_by("id")
 
 
+def _under_way_for(staff: Staff) -> JobQuerySet:
+    """Those of them that compute the members of the person's own data controller."""
+    if staff.is_superuser:
+        return _under_way()
+    home = staff.org_unit
+    own = Q(params__controller=home.controller_id if home else None)
+    return _under_way().filter(own | ~Q(params__has_key="controller"))
+
+
 @require_POST
 def recompute(request: HttpRequest) -> HttpResponse:
     """Start the job that works out everybody's value, unless one runs."""
     staff = require(request, RECOMPUTE)
-    if _under_way().exists():
+    if _under_way_for(staff).exists():
         messages.info(request, _("Values are being computed already."))
         return redirect("admin:crm_value")
     try:

@@ -23,7 +23,7 @@ from core.errors import AppError
 from core.pages import console_page
 from core.templatetags.console import moment, status
 from staff import accounts, roles, tokens
-from staff.models import Staff
+from staff.models import OrgUnit, Staff
 
 
 class RoleField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
@@ -49,6 +49,19 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.pk and "roles" in self.fields:
             self.fields["roles"].initial = self.instance.groups.all()
+
+    def clean_org_unit(self) -> OrgUnit | None:
+        """Jobs, drafts and the trail go with the account, into sight of new colleagues."""
+        chosen: OrgUnit | None = self.cleaned_data["org_unit"]
+        before = self.instance.org_unit if self.instance.pk else None
+        if before and chosen and before.controller_id != chosen.controller_id:
+            raise forms.ValidationError(
+                _(
+                    "It belongs to another data controller, who must not see what this "
+                    "account did so far. Close it and open a new one there."
+                )
+            )
+        return chosen
 
 
 @admin.register(Staff)

@@ -86,11 +86,19 @@ OWN_ROW = {("crm.matchreview", "second"), ("crm.merge", "gone")}
 
 
 class World:
-    """One brand of its own: a root unit, somebody who may do everything in it, rows."""
+    """One data controller: its unit, somebody who may do everything in it, rows.
 
-    def __init__(self, mark: str) -> None:
+    A brand of its own, or with `below` a dealer of that brand.
+    """
+
+    def __init__(self, mark: str, *, below: OrgUnit | None = None) -> None:
         self.mark = mark
-        self.root = OrgUnit.objects.create(name=f"{mark}brand", kind="brand")
+        self.root = OrgUnit.objects.create(
+            name=f"{mark}brand",
+            kind="brand" if below is None else "dealer",
+            parent=below,
+            is_separate_controller=below is not None,
+        )
         self.viewer = build_staff(
             username=f"{mark}viewer", display_name=f"{mark}viewer", org_unit=self.root
         )
