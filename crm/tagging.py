@@ -108,11 +108,18 @@ WITH given AS (
     ORDER BY member_id, CASE WHEN is_exclusive THEN -group_id ELSE tag_id END, place DESC
 )
 """
+# The fence (OFFSET 0) keeps it at the few tags of each member: read by tag, with all who
+# carry it, this takes the square of a file's rows.
 _DISPLACE = f"""{_PAIRS}
-DELETE FROM crm_membertag held USING wanted, crm_tag word
-WHERE wanted.is_exclusive AND held.member_id = wanted.member_id
-    AND word.id = held.tag_id AND word.group_id = wanted.group_id
-    AND held.tag_id <> wanted.tag_id
+DELETE FROM crm_membertag WHERE id = ANY (ARRAY(
+    SELECT held.id FROM wanted, LATERAL (
+        SELECT own.id, own.tag_id, word.group_id
+        FROM crm_membertag own JOIN crm_tag word ON word.id = own.tag_id
+        WHERE own.member_id = wanted.member_id OFFSET 0
+    ) held
+    WHERE wanted.is_exclusive AND held.group_id = wanted.group_id
+        AND held.tag_id <> wanted.tag_id
+))
 """  # noqa: S608
 _ADD_PAIRS = f"""{_PAIRS}, written AS (
     INSERT INTO crm_membertag (member_id, tag_id, source, set_by_id, set_at, expires_at)
