@@ -155,7 +155,7 @@ def test_a_selection_is_what_the_list_shows(world, supervisor):
 
 
 def test_every_way_to_a_page_gives_the_same_rows(world, supervisor, tags, monkeypatch):
-    """Small bounds drive a small base through all four steps."""
+    """Small bounds drive a small base through all five steps."""
     draw = random.Random(4)
     for number in range(60):
         make_member(
@@ -172,15 +172,19 @@ def test_every_way_to_a_page_gives_the_same_rows(world, supervisor, tags, monkey
         *("", "stage=new", f"tags_any={tags[1].pk}", "q=会员", "seen=not-5"),
         f"stage=loyal&tags_all={tags[0].pk}&tags_none={tags[1].pk}&store=nobody",
     ]
-    for near, few, far in ((5, 2, 9), (5, 100, 9), (5, 2, 100), (1000, 1000, 1000)):
-        bounds = {"_NEAR": near, "_FEW": few, "_FAR": far}
+    for near, few, many, far in (
+        *((5, 2, 2, 9), (5, 100, 100, 9), (5, 2, 100, 9), (5, 2, 20, 9)),
+        *((5, 2, 2, 100), (1000, 1000, 1000, 1000)),
+    ):
+        bounds = {"_NEAR": near, "_FEW": few, "_MANY": many, "_FAR": far}
+        bounds["_FIRST_CANDIDATES"] = 3
         for name, value in bounds.items():
             monkeypatch.setattr(recent, name, value)
         for query in queries:
             wanted = [row.pk for row in members.selection(supervisor, query)]
             rows = recent.Recent(supervisor, conditions(supervisor, QueryDict(query)))
             got = [*rows.ids(0, 7), *rows.ids(7, 100)]
-            assert got == wanted, (query, near, few, far)
+            assert got == wanted, (query, bounds)
 
 
 def test_views_are_kept_opened_renamed_and_deleted(client, world, supervisor):
