@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import audit
-from crm import following, journal, registry, returning, reviews, timeline
+from crm import following, journal, list_counts, registry, returning, reviews, timeline
 from crm.errors import (
     AlreadyUndone,
     DifferentControllers,
@@ -67,12 +67,15 @@ def merge(
     row = Merge.objects.create(
         controller_id=kept.controller_id, kept=kept, gone=gone, why=why, actor=actor
     )
+    pair = (kept.pk, gone.pk)
+    on_lists = list_counts.tally(pair)
     book = journal.Journal(row)
     book.begin()
     _combine_all_relations(kept, gone)
     _bring(kept, gone)
     _combine(kept, gone)
     registry.tell_merge(kept, gone, actor=actor, journal=book)
+    list_counts.settle(on_lists, pair)
     book.move_events(kept, gone)  # with the lines the handlers wrote
     following.refresh_reach(kept)
     gone.merged_into = kept
@@ -229,9 +232,12 @@ def unmerge(row: Merge, *, actor: Staff, reason: str) -> Member:
     if kept.purged_at or gone.purged_at or gone.merged_into_id != kept.pk:
         raise NotUndoable
     row.kept, row.gone = kept, gone
+    pair = (kept.pk, gone.pk)
+    on_lists = list_counts.tally(pair)
     undo = journal.Undo(row)
     registry.tell_unmerge(kept, gone, undo)
     undo.write()
+    list_counts.settle(on_lists, pair)
     row.undone_at, row.undone_by = timezone.now(), actor
     row.save(update_fields=["undone_at", "undone_by"])
     returning.follow(row, undo, actor=actor)

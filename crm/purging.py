@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import audit
-from crm import registry
+from crm import list_counts, registry
 from crm.identities import digest
 from crm.models import (
     Event,
@@ -79,6 +79,8 @@ def purge(pk: int, *, actor: Staff) -> bool:
     if member is None:
         return False
     now = timezone.now()
+    people = [member.pk, *member.merged_members.values_list("pk", flat=True)]
+    on_lists = list_counts.tally(people)
     registry.tell_purge(member)
     for identity in identities:
         if identity.account is not None:
@@ -89,7 +91,8 @@ def purge(pk: int, *, actor: Staff) -> bool:
     Relation.objects.filter(member=member).update(
         remark="", description="", channel_state=""
     )
-    _let_go([member.pk, *member.merged_members.values_list("pk", flat=True)])
+    _let_go(people)
+    list_counts.settle(on_lists, people)
     for each in Member.objects.filter(merged_into=member):
         _empty(each)
         each.save()
