@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -199,12 +199,10 @@ def _member(staff: Staff, given: str) -> Member | None:
 def _look_up(request: HttpRequest, member: Member | None) -> HttpResponse:
     staff = staff_of(request)
     text = request.GET.get("q", "").strip()
-    found: list[Member] = []
-    if text:
-        rows = Member.objects.visible_to(staff).known().select_related("org_unit")
-        if member is not None:
-            rows = rows.filter(controller=member.controller_id).exclude(pk=member.pk)
-        found = list(members.look_up(rows, text, staff)[:FOUND])
+    among = None
+    if member is not None:
+        among = Q(controller=member.controller_id) & ~Q(pk=member.pk)
+    found = members.look_up(staff, text, FOUND, among=among)
     context = {
         "member": member,
         "q": text,

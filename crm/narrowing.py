@@ -26,6 +26,7 @@ MAY, LOST, OUT, FROZEN, THROUGH = "may", "lost", "out", "frozen", "through-"
 WITHIN, NOT_WITHIN = "within-", "not-"
 EQUAL, RANGE = "equal", "range"
 _NONE = Q(pk__in=[])
+_OF_PLATFORMS = (Identity.Kind.OPENID, Identity.Kind.EXTERNAL_USERID)
 _LARGEST_KEY = 2**63 - 1
 
 
@@ -51,17 +52,24 @@ NOTHING = Condition(_NONE)
 
 def conditions(staff: Staff, asked: QueryDict) -> list[Condition]:
     """What the query string asks for; keys that are no filter are passed over."""
-    found = []
-    for key, reading in _readings.items():
-        given = _given(asked, key)
-        if given:
-            found.append(reading(staff, given))
-    return found
+    given = asked_values(asked)
+    return [_readings[key](staff, values) for key, values in given.items()]
 
 
 def asked_keys() -> tuple[str, ...]:
     """The keys of the query string that narrow the list."""
     return tuple(_readings)
+
+
+def asked_values(asked: QueryDict) -> dict[str, list[str]]:
+    """What the query string asks for, by the keys that narrow the list."""
+    return {key: given for key in _readings if (given := _given(asked, key))}
+
+
+def unreadable(staff: Staff, asked: QueryDict) -> list[str]:
+    """Keys whose values are none of the filter's, or name what the person can't see."""
+    given = asked_values(asked)
+    return [key for key in given if _readings[key](staff, given[key]) is NOTHING]
 
 
 def _given(asked: QueryDict, key: str) -> list[str]:
@@ -76,7 +84,7 @@ def _reads(key: str) -> Callable[[Reading], Reading]:
     return register
 
 
-def _keys(values: Iterable[str]) -> list[int] | None:
+def primary_keys(values: Iterable[str]) -> list[int] | None:
     """Primary keys out of a query string; None when one of them is none."""
     values = list(values)
     if not all(value.isascii() and value.isdigit() for value in values):
@@ -106,7 +114,7 @@ def _search(staff: Staff, values: list[str]) -> Condition:
 
 
 def _visible_tags(staff: Staff, values: list[str]) -> list[int] | None:
-    keys = _keys(values)
+    keys = primary_keys(values)
     if keys is None:
         return None
     known = Tag.objects.visible_to(staff).filter(pk__in=keys).count()
@@ -162,7 +170,7 @@ def _store(staff: Staff, values: list[str]) -> Condition:
     """Members of a unit and of those below it."""
     if values[-1] == NOBODY:
         return _own(Q(org_unit__isnull=True), leads="")
-    keys = _keys(values[-1:])
+    keys = primary_keys(values[-1:])
     unit = keys and OrgUnit.objects.visible_to(staff).filter(pk=keys[0]).first()
     if not unit:
         return NOTHING
@@ -179,14 +187,14 @@ def _store(staff: Staff, values: list[str]) -> Condition:
 def _owner(staff: Staff, values: list[str]) -> Condition:
     if values[-1] == NOBODY:
         return _own(Q(owner__isnull=True))
-    keys = _keys(values[-1:])
+    keys = primary_keys(values[-1:])
     if not keys or not Staff.objects.visible_to(staff).filter(pk=keys[0]).exists():
         return NOTHING
     return _own(Q(owner_id=keys[0]))
 
 
 def _visible_account(staff: Staff, value: str) -> int | None:
-    keys = _keys([value])
+    keys = primary_keys([value])
     if not keys or not Account.objects.visible_to(staff).filter(pk=keys[0]).exists():
         return None
     return keys[0]
@@ -205,7 +213,9 @@ def _account(staff: Staff, values: list[str]) -> Condition:
 def _following(_staff: Staff, values: list[str]) -> Condition:
     """Follows somewhere; or did once and nowhere any more, as crm.following keeps it."""
     if values[-1] == YES:
-        follows = Identity.objects.filter(member=OuterRef("pk"), is_following=True)
+        follows = Identity.objects.filter(
+            member=OuterRef("pk"), kind__in=_OF_PLATFORMS, is_following=True
+        )
         return Condition(Q(Exists(follows)))
     return _own(Q(is_reachable=False)) if values[-1] == NO else NOTHING
 
@@ -241,7 +251,7 @@ def _reach(staff: Staff, values: list[str]) -> Condition:
 def _seen(_staff: Staff, values: list[str]) -> Condition:
     """Last seen within so many days, or not for so long."""
     value = values[-1]
-    for start, lookup in ((WITHIN, "gte"), (NOT_WITHIN, "lt")):
+    for start, lookup in ((WITHIN, "gt"), (NOT_WITHIN, "lte")):
         days = value.removeprefix(start)
         if value.startswith(start) and days.isascii() and days.isdigit():
             since = timezone.now() - timedelta(days=min(int(days), 36_500))
@@ -251,7 +261,7 @@ def _seen(_staff: Staff, values: list[str]) -> Condition:
 
 @_reads("segment")
 def _segment(staff: Staff, values: list[str]) -> Condition:
-    keys = _keys(values[-1:])
+    keys = primary_keys(values[-1:])
     if not keys or not Segment.objects.visible_to(staff).filter(pk=keys[0]).exists():
         return NOTHING
     return _through(SegmentMember.objects.filter(segment_id=keys[0]))

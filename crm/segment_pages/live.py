@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
@@ -18,9 +19,8 @@ from django.views.decorators.http import require_GET, require_POST
 from core.errors import AppError
 from core.registry import Text
 from core.templatetags.console import grouped
-from crm import segments
+from crm import members, segments
 from crm.models import Member, Segment
-from crm.searching import search
 from crm.segment_pages import access, explaining
 from crm.segments import Node, SegmentInvalid
 from crm.segments.references import ROWS
@@ -54,6 +54,7 @@ def estimate(request: HttpRequest) -> JsonResponse:
     context = {
         "found": found,
         "share": share_words(found.share),
+        "reachable": share_words(found.sendable / found.total if found.total else None),
         "excluded": [
             (REASONS.get(code, code), count) for code, count in found.excluded.items()
         ],
@@ -99,16 +100,14 @@ def why(request: HttpRequest) -> JsonResponse:
         raise PermissionDenied
     given, controller = _asked(request, staff)
     unit = access.unit_of(staff, controller, given.get("org_unit"))
-    members = Member.objects.visible_to(staff).known().filter(controller=controller)
     pk = access.as_id(given.get("member"))
     if pk is not None:
-        found = list(members.filter(pk=pk))
+        rows = Member.objects.visible_to(staff).known().filter(controller=controller)
+        found = list(rows.filter(pk=pk))
     else:
         text = str(given.get("text") or "").replace("\0", "").strip()[:80]
-        condition = search(text, staff) if text else None
-        found = (
-            [] if condition is None else list(members.filter(condition)[:CANDIDATES])
-        )
+        among = Q(controller=controller)
+        found = members.look_up(staff, text, CANDIDATES, among=among)
     context: dict[str, Any] = {"candidates": found, "explained": None}
     if len(found) == 1:
         try:

@@ -125,14 +125,12 @@ def test_no_address_answers_for_a_row_of_another_dealer(worlds):
 def test_nothing_of_another_dealer_is_found_by_searching(worlds):
     mine, theirs = worlds
     member = fill(theirs, "Z-1")
-    visible = Member.objects.visible_to(mine.viewer)
-    own = Member.objects.visible_to(theirs.viewer)
     client = Client()
     client.force_login(mine.viewer)
     for text in (PHONE, PHONE[-4:], "union-of-both", "Z-1", THEIRS):
-        assert not members.look_up(visible, text, mine.viewer).exists(), text
+        assert not members.look_up(mine.viewer, text, 10), text
         if len(text) > 3:
-            assert member in members.look_up(own, text, theirs.viewer), text
+            assert member in members.look_up(theirs.viewer, text, 10), text
         for name in ("crm_member", "crm_order", "crm_merge", "crm_matchreview"):
             listed = client.get(reverse(f"admin:{name}_changelist"), {"q": text})
             assert THEIRS not in listed.content.decode().replace(text, ""), name

@@ -109,6 +109,7 @@ def test_merging_by_hand_shows_first_what_goes_over(client, manager, pair):
     one, other = pair.first, pair.second
     found = text_of(client.get(NEW, {"member": one.pk, "q": "小满"}))
     assert f"#{other.pk}" in found
+    assert f'name="other" value="{one.pk}"' not in found
     both = {"member": one.pk, "other": other.pk}
     preview = text_of(client.post(NEW, both))
     assert "将转移的内容" in preview
