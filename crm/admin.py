@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ScopedAdmin
-from crm import bulk_pages, pages
+from crm import bulk_pages, filter_search, pages
 from crm.filters import MEMBER_FILTERS
 from crm.member_list import MemberChanges, remembered
 from crm.member_urls import member_paths
@@ -32,6 +32,7 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
     sortable_by = ()
     ordering = ORDER
     saved_keys = asked_keys()
+    view_more_template = "crm/look_to_segment.html"
     # Looked up by crm.searching; the field only makes the search box appear.
     search_fields = ("id",)
     search_help_text = _(
@@ -85,8 +86,11 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        bulk = path("bulk/<slug:name>/", wrap(bulk_pages.show), name="crm_member_bulk")
-        return [bulk, *member_paths(wrap), *super().get_urls()]
+        own = [
+            path("bulk/<slug:name>/", wrap(bulk_pages.show), name="crm_member_bulk"),
+            path("choices/", wrap(filter_search.find), name="crm_member_choices"),
+        ]
+        return [*own, *member_paths(wrap), *super().get_urls()]
 
     def change_view(
         self,

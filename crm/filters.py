@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -25,8 +25,8 @@ from crm.models import Member, Segment, Tag
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
 
-# (label of a group or "", its choices as (value, label))
-Groups = list[tuple[str, list[tuple[str, Text]]]]
+Choices = list[tuple[str, Text]]  # (value, label)
+Groups = list[tuple[str, Choices]]  # (label of a group or "", its choices)
 _SPACE = "\u3000"
 _CHECKED, _SELECTED = mark_safe(" checked"), mark_safe(" selected")
 SEEN_DAYS, SILENT_DAYS = (1, 7, 30, 90), (30, 90, 180, 365)
@@ -38,6 +38,8 @@ class Asked(admin.ListFilter):
     template = "crm/list_filter.html"
     parameter_name = ""
     many = False
+    # There are more choices than are drawn.
+    has_more = False
 
     def __init__(
         self,
@@ -68,14 +70,14 @@ class Asked(admin.ListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         staff: Any = self.request.user
+        # Composed here: a template's loop takes four times as long for each.
+        groups = [(label, self._drawn(rows)) for label, rows in self.groups(staff)]
         yield {
             "name": self.parameter_name,
             "many": self.many,
             "chosen": len(self.chosen),
-            # Composed here: a template's loop takes four times as long for each.
-            "groups": [
-                (label, self._drawn(rows)) for label, rows in self.groups(staff)
-            ],
+            "groups": groups,
+            "has_more": self.has_more,
         }
 
     def _drawn(self, rows: list[tuple[str, Text]]) -> SafeString:
@@ -97,6 +99,54 @@ class Asked(admin.ListFilter):
                 for value, text in rows
             ),
         )
+
+
+class Searched(Asked):
+    """One of many rows: the first are drawn, the others looked up by name.
+
+    crm.filter_search answers what is typed beside it.
+    """
+
+    # Choices that are no rows.
+    fixed: tuple[tuple[str, Text], ...] = ()
+    # Read of every row drawn, and besides of those found by name: no whole objects.
+    columns: tuple[str, ...] = ("pk", "name")
+    columns_apart: tuple[str, ...] = ()
+
+    @classmethod
+    def rows(cls, staff: Staff) -> QuerySet[Any]:
+        """What may be chosen, in the person's scope."""
+        raise NotImplementedError
+
+    @classmethod
+    def named(cls, text: str) -> Q:
+        return Q(name__icontains=text)
+
+    @classmethod
+    def drawn(cls, rows: list[Any]) -> Choices:
+        """As they stand in the list that is not narrowed."""
+        return [(str(row.pk), row.name) for row in rows]
+
+    @classmethod
+    def told_apart(cls, rows: list[Any]) -> Choices:
+        """As they stand alone, found by name."""
+        return [(str(row.pk), row.name) for row in rows]
+
+    @classmethod
+    def found(cls, rows: QuerySet[Any], count: int) -> list[Any]:
+        columns = (*cls.columns, *cls.columns_apart)
+        return list(rows.values_list(*columns, named=True)[:count])
+
+    def groups(self, staff: Staff) -> Groups:
+        rows = self.rows(staff)
+        first = list(rows.values_list(*self.columns, named=True)[: MAX_CHOICES + 1])
+        self.has_more = len(first) > MAX_CHOICES
+        first = first[:MAX_CHOICES]
+        shown = {str(row.pk) for row in first}
+        others = [each for each in self.chosen if each.isdigit() and each not in shown]
+        keys = narrowing.primary_keys(others)
+        beyond = self.found(rows.filter(pk__in=keys), len(keys)) if keys else []
+        return [("", [*self.fixed, *self.told_apart(beyond), *self.drawn(first)])]
 
 
 class _Values(Asked):
@@ -159,34 +209,56 @@ class TagsNoneFilter(_Tags):
     parameter_name = "tags_none"
 
 
-class StoreFilter(Asked):
+class StoreFilter(Searched):
     title = _("store")
     parameter_name = "store"
+    fixed = ((narrowing.NOBODY, _("No store")),)
+    columns = ("pk", "name", "path")
 
-    def groups(self, staff: Staff) -> Groups:
-        units = OrgUnit.objects.visible_to(staff).order_by("path")
-        found = list(units.values_list("pk", "path", "name")[:MAX_CHOICES])
-        top = min((path.count("/") for _key, path, _name in found), default=0)
-        rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("No store"))]
-        # Indented as the tree is.
-        rows += [
-            (str(key), f"{_SPACE * (path.count('/') - top)}{name}")
-            for key, path, name in found
+    @classmethod
+    def rows(cls, staff: Staff) -> QuerySet[OrgUnit]:
+        return OrgUnit.objects.visible_to(staff).order_by("path")
+
+    @classmethod
+    def drawn(cls, rows: list[Any]) -> Choices:
+        """Indented as the tree is."""
+        top = min((row.path.count("/") for row in rows), default=0)
+        return [
+            (str(row.pk), f"{_SPACE * (row.path.count('/') - top)}{row.name}")
+            for row in rows
         ]
-        return [("", rows)]
 
 
-class OwnerFilter(Asked):
+class OwnerFilter(Searched):
     title = pgettext_lazy("a member", "owner")
     parameter_name = "owner"
+    columns = ("pk", "display_name", "username")
+    columns_apart = ("org_unit__name",)
+
+    @classmethod
+    def rows(cls, staff: Staff) -> QuerySet[Staff]:
+        found: QuerySet[Staff] = Staff.objects.visible_to(staff).working()
+        return found.exclude(pk=staff.pk)
+
+    @classmethod
+    def named(cls, text: str) -> Q:
+        return Q(display_name__icontains=text) | Q(username__icontains=text)
+
+    @classmethod
+    def drawn(cls, rows: list[Any]) -> Choices:
+        return [(str(row.pk), row.display_name or row.username) for row in rows]
+
+    @classmethod
+    def told_apart(cls, rows: list[Any]) -> Choices:
+        """With the unit: of hundreds of people some have the same name."""
+        return [
+            (key, f"{name} · {row.org_unit__name}" if row.org_unit__name else name)
+            for row, (key, name) in zip(rows, cls.drawn(rows), strict=True)
+        ]
 
     def groups(self, staff: Staff) -> Groups:
-        people = Staff.objects.visible_to(staff).working().exclude(pk=staff.pk)
-        found = people.values_list("pk", "display_name", "username")[:MAX_CHOICES]
-        rows: list[tuple[str, Text]] = [(narrowing.NOBODY, _("Nobody"))]
-        rows += [(str(staff.pk), _("I"))]
-        rows += [(str(key), name or login) for key, name, login in found]
-        return [("", rows)]
+        self.fixed = ((narrowing.NOBODY, _("Nobody")), (str(staff.pk), _("I")))
+        return super().groups(staff)
 
 
 def _accounts(request: HttpRequest, staff: Staff) -> list[Account]:
@@ -251,13 +323,13 @@ class SeenFilter(Asked):
         return [("", recent + long_ago)]
 
 
-class SegmentFilter(Asked):
+class SegmentFilter(Searched):
     title = _("segment")
     parameter_name = "segment"
 
-    def groups(self, staff: Staff) -> Groups:
-        rows = Segment.objects.visible_to(staff).in_use().values_list("pk", "name")
-        return [("", [(str(key), name) for key, name in rows[:MAX_CHOICES]])]
+    @classmethod
+    def rows(cls, staff: Staff) -> QuerySet[Segment]:
+        return Segment.objects.visible_to(staff).in_use()
 
 
 MEMBER_FILTERS = (

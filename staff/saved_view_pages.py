@@ -31,6 +31,8 @@ class SavedViews:
 
     saved_keys: tuple[str, ...] = ()
     list_before_template = "staff/saved_views.html"
+    # What else a list does with a look, drawn beside the views; "": nothing.
+    view_more_template = ""
     opts: Any
     admin_site: Any
 
@@ -42,6 +44,7 @@ class SavedViews:
         context = {
             "saved_views": views,
             "kept_query": now,
+            "view_more_template": self.view_more_template,
             "current_view": next((view for view in views if view.query == now), None),
             **(extra_context or {}),
         }

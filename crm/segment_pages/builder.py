@@ -16,7 +16,7 @@ from core.errors import AppError
 from core.pages import console_page
 from crm import segment_states, segment_uses, segmenting
 from crm.models import Segment
-from crm.segment_pages import access, drawing
+from crm.segment_pages import access, drawing, looks
 from crm.segments import sentences
 from crm.segments.errors import SegmentChanged, SegmentInvalid
 from staff.models import OrgUnit, Staff
@@ -67,11 +67,15 @@ class Draft:
 def add(request: HttpRequest) -> HttpResponse:
     staff = access.require(request, access.ADD)
     given = request.POST.get("controller") or request.GET.get("controller", "")
-    controller = access.controller_of(staff, given)
+    controller = access.controller_of(staff, given or looks.controller_in(request))
     if controller is None:
         raise PermissionDenied
     kind = request.POST.get("kind") or request.GET.get("kind", "")
     kind = Kind.LIST if kind == Kind.LIST else Kind.DYNAMIC
+    try:
+        look = looks.taken(request, controller)
+    except looks.NotALook as refusal:
+        return looks.back(request, refusal)
     if request.method == "POST":
         draft = _typed(request, staff, controller, kind)
         made = None
@@ -89,12 +93,20 @@ def add(request: HttpRequest) -> HttpResponse:
                 reverse(f"admin:crm_segment_{page}", args=[made.pk])
             )
     else:
-        rule = SAMPLE if "sample" in request.GET else {"all": []}
-        name = _("Buyers who came back") if "sample" in request.GET else ""
-        home = access.unit_of(staff, controller, "")
-        draft = Draft(name=name, org_unit=home, rule=rule)
+        draft = _beginning(request, controller, look)
     segment = Segment(controller=controller, kind=kind, owner=staff)
-    return _page(request, segment, draft)
+    return _page(request, segment, draft, look)
+
+
+def _beginning(
+    request: HttpRequest, controller: OrgUnit, look: looks.Look | None
+) -> Draft:
+    home = access.unit_of(access.staff_of(request), controller, "")
+    if look is not None:
+        return Draft(org_unit=home, rule=look.rule)
+    if "sample" in request.GET:
+        return Draft(name=_("Buyers who came back"), org_unit=home, rule=SAMPLE)
+    return Draft(org_unit=home, rule={"all": []})
 
 
 def _create(
@@ -201,7 +213,12 @@ def _conflict(draft: Draft, refusal: AppError, segment: Segment) -> dict[str, An
     }
 
 
-def _page(request: HttpRequest, segment: Segment, draft: Draft) -> TemplateResponse:
+def _page(
+    request: HttpRequest,
+    segment: Segment,
+    draft: Draft,
+    look: looks.Look | None = None,
+) -> TemplateResponse:
     staff = access.staff_of(request)
     is_new = segment.pk is None
     may_edit = staff.has_perm(access.ADD if is_new else access.CHANGE)
@@ -216,6 +233,7 @@ def _page(request: HttpRequest, segment: Segment, draft: Draft) -> TemplateRespo
             "segment": segment,
             "draft": draft,
             "is_new": is_new,
+            "look": look,
             "may_edit": may_edit,
             "has_rule": segment.kind == Kind.DYNAMIC,
             "revision": "" if is_new else segmenting.revision_of(segment),

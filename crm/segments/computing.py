@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +23,7 @@ from psycopg.errors import QueryCanceled
 
 from core import jobs, system_settings
 from core.errors import AppError
+from core.models import Job
 from core.registry import Text
 from crm import tagging
 from crm.models import Member, Segment, SegmentMember, Tag
@@ -269,8 +271,21 @@ def run_job(progress: jobs.Progress) -> dict[str, Any]:
 
 def register() -> None:
     """Called once, in AppConfig.ready()."""
-    jobs.register(JOB, gettext_lazy("Computing segments"), run_job, is_resumable=True)
+    jobs.register(
+        JOB,
+        gettext_lazy("Computing segments"),
+        run_job,
+        is_resumable=True,
+        link=_page_of,
+    )
     tag_uses.append(uses_of_tag)
+
+
+def _page_of(job: Job) -> str:
+    pk = job.params.get("segment")
+    if pk is None:
+        return reverse("admin:crm_segment_changelist")
+    return reverse("admin:crm_segment_change", args=[pk])
 
 
 def uses_of_tag(tag: Tag) -> list[Text]:

@@ -239,6 +239,19 @@ def _reachable(condition: on.Reachable, facts: Facts, _moment: Moment) -> Verdic
 
 
 @judge.register
+def _marketing(condition: on.Marketing, facts: Facts, moment: Moment) -> Verdict:
+    member = facts.member
+    until = member.frozen_until
+    is_frozen = until is not None and until > moment.now
+    found = {
+        "may": member.is_reachable and member.opted_out_at is None and not is_frozen,
+        "opted_out": member.opted_out_at is not None,
+        "frozen": is_frozen,
+    }
+    return Verdict(found[condition.is_])
+
+
+@judge.register
 def _consent(condition: on.Consent, facts: Facts, _moment: Moment) -> Verdict:
     entries = [
         each

@@ -453,6 +453,17 @@ def _reachable(condition: on.Reachable, setting: Setting) -> Part:
 
 
 @leaf.register
+def _marketing(condition: on.Marketing, setting: Setting) -> Part:
+    frozen = "(<<frozen_until>> IS NOT NULL AND <<frozen_until>> > %s)"
+    if condition.is_ == "opted_out":
+        return Own(Sql("<<opted_out_at>> IS NOT NULL"))
+    if condition.is_ == "frozen":
+        return Own(Sql(frozen, (setting.now,)))
+    test = f"(<<is_reachable>> AND <<opted_out_at>> IS NULL AND NOT {frozen})"
+    return Own(Sql(test, (setting.now,)))
+
+
+@leaf.register
 def _in_segment(condition: on.InSegment, _setting: Setting) -> Part:
     source = Sql(
         "SELECT member_id FROM crm_segmentmember WHERE segment_id = %s",

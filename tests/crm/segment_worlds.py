@@ -162,6 +162,8 @@ def _member(world: SegmentWorld, chance: random.Random, number: int) -> Member:
         city=chance.choice(["", *CITIES]),
         phone_hash=chance.choice(["", "abc"]),
         is_reachable=chance.random() < 0.8,
+        opted_out_at=chance.choice([None, None, None, NOW - DAY]),
+        frozen_until=chance.choice([None, None, NOW - DAY, NOW, NOW + DAY]),
         first_seen_at=_ago(chance),
         last_seen_at=_ago(chance),
     )

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import jobs
+from core.models import Job
 from crm import segmenting
 from crm.models import Member, Segment
 from crm.naming import tokens
@@ -77,6 +78,8 @@ def test_a_rule_is_saved_computed_and_listed_with_its_sentence(client, world):
     assert "近期活跃" in made.content.decode()
     segment = Segment.objects.get()
     assert "计算中" in client.get(page("changelist")).content.decode()
+    job = client.get(reverse("admin:job", args=[Job.objects.get().pk]))
+    assert page("change", segment.pk) in job.content.decode()
     jobs.drain()
     segment.refresh_from_db()
     assert (segment.member_count, segment.computed_version) == (3, 1)
@@ -206,6 +209,8 @@ def test_the_builder_counts_what_is_written_and_says_what_saving_changes(
     assert "<strong>4</strong> 人" in said["html"]
     assert "已退订" in said["html"]
     assert "林小满0" in said["html"]
+    assert "<strong>3</strong>" in said["html"]  # of them can be addressed
+    assert "75.0 %" in said["html"]
     assert said["change"] == "保存后：1 → 4 人"
     half = {"all": [{"on": "tags", "any": []}]}
     assert ask(client, "estimate", rule=half)["problems"]

@@ -12,6 +12,7 @@ from crm.segments.conditions.behaviour import Happened, Orders, Score, Seen
 from crm.segments.conditions.belonging import (
     Consent,
     InSegment,
+    Marketing,
     Owner,
     Reachable,
     Store,
@@ -35,6 +36,7 @@ __all__ = [
     "HasRelation",
     "InSegment",
     "Joined",
+    "Marketing",
     "Name",
     "Number",
     "Orders",
@@ -72,6 +74,7 @@ CONDITIONS: dict[str, type[Condition]] = {
         HasIdentity,
         HasRelation,
         Reachable,
+        Marketing,
         Consent,
         Store,
         Owner,

@@ -62,6 +62,27 @@ class Reachable(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Marketing(Condition):
+    """Whether marketing may reach them at the moment, as the member list tells it."""
+
+    on, label, group = "marketing", _("Marketing"), "consent"
+    params = (
+        is_one_of(
+            labelled(
+                [
+                    ("may", _("may reach them")),
+                    ("opted_out", _("they opted out")),
+                    ("frozen", _("is frozen after a complaint")),
+                ]
+            )
+        ),
+    )
+    is_personal = False
+
+    is_: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Store(Condition):
     """Belongs to one of the units or, `with_below`, to one below it."""
 
