@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_GET
 
 from crm.filters import MEMBER_FILTERS, Asked, Searched
@@ -22,7 +22,7 @@ _SEARCHED: dict[str, type[Searched]] = {
 def find(request: HttpRequest) -> JsonResponse:
     """Rows `of` a filter whose name holds `q`: {"results": [[value, words]], "more"}.
 
-    In the scope of who asks.
+    In the scope of who asks; nothing for a filter that draws all its choices.
     """
     staff = request.user
     assert isinstance(staff, Staff)  # admin_view lets nobody else through
@@ -30,7 +30,7 @@ def find(request: HttpRequest) -> JsonResponse:
         raise PermissionDenied
     kind = _SEARCHED.get(request.GET.get("of", ""))
     if kind is None:
-        raise Http404
+        return JsonResponse({"results": [], "more": False})
     text = request.GET.get("q", "").replace("\0", "").strip()[:80]
     rows = kind.found(kind.rows(staff).filter(kind.named(text)), FOUND + 1)
     results = [[key, str(words)] for key, words in kind.told_apart(rows[:FOUND])]
