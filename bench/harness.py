@@ -134,7 +134,8 @@ def _set_up(stack: Stack) -> None:
     django.setup()
     from django.db import connection
 
-    connection.close_pool()  # of the copy before
+    # Of the copy before; only the wrapper of PostgreSQL has it.
+    connection.close_pool()  # type: ignore[attr-defined]
 
 
 def _prepare(stack: Stack) -> None:
