@@ -29,7 +29,7 @@ from django.views.decorators.http import (
 
 from content import items, markup, pictures, slots, timetable
 from content.item_forms import PlanForm
-from content.item_pages import accounts_for, plannable, staff_of, words_of
+from content.item_pages import accounts_for, plannable, words_of
 from content.models import Item, Picture, Slot
 from content.timetable import COLOURS
 from content.wording import look_of
@@ -37,6 +37,7 @@ from core import navigation
 from core.errors import AppError
 from core.pages import console_page
 from core.registry import NavItem, Text, nav_items, site_urls
+from staff.requests import staff_of
 from wechat.media import MediaMissing
 
 VIEW = "content.view_item"

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -22,19 +22,16 @@ from content.errors import ChangedMeanwhile
 from content.item_forms import ItemForm, PlanForm
 from content.models import Item, Slot, Version
 from core.errors import AppError
+from core.ids import one_of
 from core.pages import console_page, tell_missing
 from core.registry import Text
 from staff.models import Staff
+from staff.requests import require, staff_of
 from wechat import limits
 from wechat.models import Account
 
 SHOWN_VERSIONS = 30
 SHOWN_SLOTS = 20
-
-
-def staff_of(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
 
 
 def words_of(request: HttpRequest, name: str) -> str:
@@ -44,13 +41,9 @@ def words_of(request: HttpRequest, name: str) -> str:
 
 def visible_item(request: HttpRequest, object_id: str) -> Item:
     """The item in the person's scope; PermissionDenied before, Http404 outside."""
-    staff = staff_of(request)
-    if not staff.has_perm("content.view_item"):
-        raise PermissionDenied
-    if not object_id.isascii() or not object_id.isdigit() or len(object_id) > 18:
-        raise Http404
+    staff = require(request, "content.view_item")
     rows = Item.objects.visible_to(staff).select_related("org_unit", "owner")
-    return get_object_or_404(rows, pk=int(object_id))
+    return one_of(rows, object_id)
 
 
 def accounts_for(staff: Staff, item: Item | None = None) -> Any:
@@ -67,9 +60,7 @@ def accounts_for(staff: Staff, item: Item | None = None) -> Any:
 
 
 def add(request: HttpRequest) -> HttpResponse:
-    staff = staff_of(request)
-    if not staff.has_perm("content.add_item"):
-        raise PermissionDenied
+    staff = require(request, "content.add_item")
     kind = request.GET.get("kind", "")
     if kind not in Item.Kind.values:
         kind = Item.Kind.TEXT
@@ -396,9 +387,7 @@ def restore(request: HttpRequest, item: Item) -> HttpResponse:
 
 @require_POST
 def plan(request: HttpRequest, item: Item) -> HttpResponse:
-    staff = staff_of(request)
-    if not staff.has_perm("content.schedule_item"):
-        raise PermissionDenied
+    staff = require(request, "content.schedule_item")
     form = PlanForm(request.POST, accounts=accounts_for(staff, item))
     if not form.is_valid():
         messages.error(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from core.errors import AppError
-from core.ids import as_id
+from core.ids import one_of
 from crm import notes
 from crm.models import Member, Note
 from crm.pages import WRITE_NOTES, show_with
@@ -54,8 +54,4 @@ def _write(request: HttpRequest, member: Member, staff: Staff) -> str:
 
 
 def _note(member: Member, text: str) -> Note:
-    pk = as_id(text)
-    note = None if pk is None else Note.objects.filter(member=member, pk=pk).first()
-    if note is None:
-        raise Http404
-    return note
+    return one_of(Note.objects.filter(member=member), text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import AppError
-from core.ids import as_id
+from core.ids import one_of
 from core.pages import console_page
 from core.templatetags.console import moment
 from crm import (
@@ -56,11 +56,7 @@ def visible_member(request: HttpRequest, object_id: str) -> Member:
     rows = Member.objects.visible_to(require(request, VIEW)).select_related(
         "org_unit", "controller", "owner"
     )
-    pk = as_id(object_id)
-    member = None if pk is None else rows.filter(pk=pk).first()
-    if member is None:
-        raise Http404
-    return member
+    return one_of(rows, object_id)
 
 
 @require_GET

@@ -33,6 +33,7 @@ from service.models import AgentState, Conversation
 from service.rights import ANSWER, SUPERVISE
 from service.strings import page_strings
 from staff.models import Staff
+from staff.requests import staff_of
 from wechat.media import BadImage, store_outgoing
 
 View = Callable[..., HttpResponseBase]
@@ -45,7 +46,7 @@ def for_the_desk(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        staff = _staff(request)
+        staff = staff_of(request)
         if not (staff.has_perm(ANSWER) or staff.has_perm(SUPERVISE)):
             raise PermissionDenied
         try:
@@ -61,14 +62,9 @@ def for_the_desk(view: View) -> View:
     return never_cache(guarded)
 
 
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)
-    return request.user
-
-
 def _conversation(request: HttpRequest, pk: int) -> Conversation:
     return get_object_or_404(
-        Conversation.objects.visible_to(_staff(request)).select_related(
+        Conversation.objects.visible_to(staff_of(request)).select_related(
             "app__account", "member", "assignee", "queue"
         ),
         pk=pk,
@@ -84,7 +80,7 @@ def page(
     request: HttpRequest, pk: int | None = None, tab: str = ""
 ) -> HttpResponseBase:
     """The whole page, with one conversation open when `pk` is given."""
-    staff = _staff(request)
+    staff = staff_of(request)
     context: dict[str, Any] = {"pk": pk}
     if pk is not None:
         context |= _desk_context(request, _conversation(request, pk))
@@ -104,7 +100,7 @@ def page(
 @for_the_desk
 def team(request: HttpRequest) -> HttpResponseBase:
     """The page as supervisors open it: who has what."""
-    if not _staff(request).has_perm(SUPERVISE):
+    if not staff_of(request).has_perm(SUPERVISE):
         raise PermissionDenied
     return page(request, tab="team")
 
@@ -136,7 +132,7 @@ def older(request: HttpRequest, pk: int) -> HttpResponse:
     before = parse_datetime(request.GET.get("before", ""))
     if before is None or timezone.is_naive(before):
         raise Http404
-    found = workspace.desk(_conversation(request, pk), _staff(request), before=before)
+    found = workspace.desk(_conversation(request, pk), staff_of(request), before=before)
     return render(request, "service/lines.html", {"desk": found})
 
 
@@ -159,7 +155,7 @@ def phrases(request: HttpRequest, pk: int) -> HttpResponse:
     """Ready answers: what the account's own rules say, by a fragment."""
     conversation = _conversation(request, pk)
     term = request.GET.get("q", "").strip()[:40]
-    rules = AnswerRule.objects.visible_to(_staff(request)).in_force()
+    rules = AnswerRule.objects.visible_to(staff_of(request)).in_force()
     rules = rules.filter(account=conversation.app.account_id)
     found = [
         rule
@@ -170,7 +166,7 @@ def phrases(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _list_context(request: HttpRequest, tab: str = "") -> dict[str, Any]:
-    staff = _staff(request)
+    staff = staff_of(request)
     tab = request.GET.get("tab", tab)
     if tab not in workspace.TABS:
         tab = "mine" if staff.has_perm(ANSWER) else "team"
@@ -201,7 +197,7 @@ def _list_context(request: HttpRequest, tab: str = "") -> dict[str, Any]:
 def _desk_context(
     request: HttpRequest, conversation: Conversation, *, is_live: bool = False
 ) -> dict[str, Any]:
-    staff = _staff(request)
+    staff = staff_of(request)
     size = history.LIVE_PAGE if is_live else history.PAGE
     return {
         "desk": workspace.desk(conversation, staff, size=size),
@@ -221,7 +217,7 @@ def _desk_context(
 
 
 def _member_url(request: HttpRequest, conversation: Conversation) -> str:
-    if not _staff(request).has_perm("crm.view_member"):
+    if not staff_of(request).has_perm("crm.view_member"):
         return ""
     try:
         return reverse("admin:crm_member_change", args=[conversation.member_id])
@@ -239,7 +235,7 @@ def act(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404
     permission, write = VERBS[verb]
-    staff = _staff(request)
+    staff = staff_of(request)
     if permission and not staff.has_perm(permission):
         raise PermissionDenied
     write(request, _conversation(request, pk), staff)
@@ -362,7 +358,7 @@ def status(request: HttpRequest) -> HttpResponse:
     chosen = request.POST.get("status", "")
     if chosen not in AgentState.Status.values:
         raise Http404
-    presence.set_status(_staff(request), chosen)
+    presence.set_status(staff_of(request), chosen)
     return JsonResponse({"ok": True})
 
 
@@ -370,7 +366,7 @@ def status(request: HttpRequest) -> HttpResponse:
 @for_the_desk
 def here(request: HttpRequest) -> HttpResponse:
     """Somebody opened the workspace, or has it open without a socket."""
-    staff = _staff(request)
+    staff = staff_of(request)
     if staff.has_perm(ANSWER):
         presence.arrive(staff)
     else:

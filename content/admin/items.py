@@ -19,6 +19,7 @@ from content.models import Item, Slot, Version
 from core.admin import ScopedAdmin
 from core.admin_memory import RemembersFilters
 from core.templatetags.console import moment, status
+from staff.requests import staff_of
 from wechat.models import Account
 
 VERBS = {
@@ -46,7 +47,7 @@ class ConcernFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Item]
     ) -> QuerySet[Item]:
-        staff = item_pages.staff_of(request)
+        staff = staff_of(request)
         if self.value() == "mine":
             return queryset.filter(owner=staff).exclude(state=Item.State.ARCHIVED)
         if self.value() == "review":
@@ -65,7 +66,7 @@ class SlotAccountFilter(admin.SimpleListFilter):
     parameter_name = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        rows = Account.objects.visible_to(item_pages.staff_of(request))
+        rows = Account.objects.visible_to(staff_of(request))
         return [(str(pk), name) for pk, name in rows.values_list("pk", "name")[:500]]
 
     def queryset(
@@ -136,18 +137,18 @@ class ItemAdmin(RemembersFilters, ScopedAdmin):
         may = super().has_change_permission(request, obj)
         if not may or obj is None:
             return bool(may)
-        return items.may_write(item_pages.staff_of(request), obj)
+        return items.may_write(staff_of(request), obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only what nobody was ever shown; the rest is archived."""
         may = super().has_delete_permission(request, obj)
         if not may or obj is None:
             return bool(may)
-        staff = item_pages.staff_of(request)
+        staff = staff_of(request)
         return items.may_write(staff, obj) and not items.why_kept(obj)
 
     def delete_model(self, request: HttpRequest, obj: Item) -> None:
-        items.delete(obj, actor=item_pages.staff_of(request))
+        items.delete(obj, actor=staff_of(request))
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
         """content.items.delete records it."""

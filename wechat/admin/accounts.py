@@ -22,7 +22,7 @@ from core import job_pages, jobs
 from core.admin import ScopedAdmin, ScopedStackedInline, ScopedTabularInline
 from core.errors import AppError
 from core.templatetags.console import moment, status
-from staff.models import Staff
+from staff.requests import staff_of
 from wechat import accounts, checking, directory, holding, limit_names
 from wechat.admin.forms import AccountForm, AppForm, VerifyFileForm
 from wechat.errors import NotReady
@@ -167,7 +167,7 @@ class AccountAdmin(ScopedAdmin):
         for each in formset.forms:
             if each.instance.pk and each.has_changed():
                 accounts.change_secrets(
-                    each.instance, each.given_secrets(), actor=_staff(request)
+                    each.instance, each.given_secrets(), actor=staff_of(request)
                 )
 
     def changeform_view(
@@ -218,7 +218,7 @@ class AccountAdmin(ScopedAdmin):
         self, request: HttpRequest, account: Account, move: Any, done: str
     ) -> HttpResponse:
         try:
-            move(account, actor=_staff(request))
+            move(account, actor=staff_of(request))
         except NotReady as refusal:
             names = {
                 "charter_value": _("charter: value"),
@@ -254,7 +254,7 @@ class AccountAdmin(ScopedAdmin):
     ) -> HttpResponse:
         account = self._account(request, object_id, "check_connection")
         app = get_object_or_404(account.apps.select_related("account"), pk=app_id)
-        lines = checking.check(app, actor=_staff(request))
+        lines = checking.check(app, actor=staff_of(request))
         bad = sum(line.tone == checking.BAD for line in lines)
         if bad:
             messages.error(request, _("Something does not work; see what to do below."))
@@ -267,7 +267,7 @@ class AccountAdmin(ScopedAdmin):
     ) -> HttpResponse:
         account = self._account(request, object_id, "change_account")
         app = get_object_or_404(account.apps, pk=app_id)
-        if holding.release(app, actor=_staff(request)):
+        if holding.release(app, actor=staff_of(request)):
             messages.success(request, _("Sending goes on."))
         return self._back(request, account)
 
@@ -278,14 +278,9 @@ class AccountAdmin(ScopedAdmin):
             messages.error(request, _("There is no active WeCom app to read with."))
             return self._back(request, account)
         job = jobs.start(
-            directory.JOB, {"app": app.pk}, actor=_staff(request), label=account.name
+            directory.JOB, {"app": app.pk}, actor=staff_of(request), label=account.name
         )
         return HttpResponseRedirect(job_pages.job_url(job))
-
-
-def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)
-    return request.user
 
 
 def panel(request: HttpRequest, account: Account) -> dict[str, Any]:
