@@ -248,11 +248,6 @@ def refresh(member: Member) -> Standing:
     return found
 
 
-def opted_out_since(member: Member) -> datetime | None:
-    """When the newest entry on all marketing withdrew it; None when it stands or is unset."""
-    return standing(member).opted_out_at
-
-
 def may_market(
     member: Member,
     channel: str,

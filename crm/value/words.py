@@ -249,9 +249,3 @@ def change_reason(change: StageChange) -> str:
     if change.ladder == StageChange.Ladder.TRUST:
         return trust_reason(change.reason.get("evidence", []))
     return stage_reason(change.reason)
-
-
-def rung_label(ladder: str, rung: str) -> str:
-    """What a rung is called; a value of older rules keeps its code."""
-    choices: Any = Member.Stage if ladder == StageChange.Ladder.STAGE else Member.Trust
-    return str(dict(choices.choices).get(rung, rung))
