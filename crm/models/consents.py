@@ -7,7 +7,6 @@ Member hold what stands now, so that audiences of a million are judged set-wise.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -15,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.models.people import Member
-from crm.models.tags import own_or_shared
-from staff.models import OrgUnit, Staff
+from crm.models.shared import Shared, SharedQuerySet
+from staff.models import Staff
 from staff.scope import controller_scope
 from wechat.models import Account
 
@@ -52,34 +51,16 @@ SOURCES = {
 }
 
 
-class SharedQuerySet(models.QuerySet[Any]):
-    """Rows of one data controller, or of everybody (no controller)."""
-
-    def visible_to(self, staff: Staff) -> Self:
-        scope = own_or_shared(staff)
-        return self.none() if scope is None else self.filter(scope)
-
-    def of_controller(self, controller_id: int | None) -> Self:
-        return self.filter(
-            models.Q(controller_id=controller_id) | models.Q(controller=None)
-        )
+class ConsentTextQuerySet(SharedQuerySet["ConsentText"]):
+    pass
 
 
-class ConsentText(models.Model):
+class ConsentText(Shared):
     """The words somebody agrees to, one version; never changed, a trigger sees to it.
 
     Without a controller it is shared; a data controller's own text comes before it.
     """
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     purpose = models.CharField(_("purpose"), max_length=30, choices=Purpose.choices)
     version = models.PositiveIntegerField(_("version"), editable=False)
     body = models.TextField(_("text"), max_length=2000)
@@ -93,7 +74,7 @@ class ConsentText(models.Model):
     )
     made_at = models.DateTimeField(_("made at"), default=timezone.now, editable=False)
 
-    objects = SharedQuerySet.as_manager()
+    objects = ConsentTextQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("consent text")
@@ -112,23 +93,14 @@ class ConsentText(models.Model):
         return f"{self.get_purpose_display()} v{self.version}"
 
 
-class TopicQuerySet(SharedQuerySet):
-    def in_use(self) -> Self:
+class TopicQuerySet(SharedQuerySet["Topic"]):
+    def in_use(self) -> TopicQuerySet:
         return self.filter(archived_at__isnull=True)
 
 
-class Topic(models.Model):
+class Topic(Shared):
     """Something members may want to hear of or not (002.03); touches name one."""
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     name = models.CharField(_("name"), max_length=40)
     description = models.CharField(
         _("description"),

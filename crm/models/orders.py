@@ -9,33 +9,22 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.models.people import Member
-from crm.models.tags import own_or_shared
+from crm.models.shared import Shared, SharedQuerySet, own_or_shared
 from staff.models import OrgUnit, Staff
 from staff.scope import controller_scope
 
 
-class CategoryQuerySet(models.QuerySet["Category"]):
-    def visible_to(self, staff: Staff) -> CategoryQuerySet:
-        scope = own_or_shared(staff)
-        return self.none() if scope is None else self.filter(scope)
+class CategoryQuerySet(SharedQuerySet["Category"]):
+    pass
 
 
-class Category(models.Model):
+class Category(Shared):
     """A root of the catalogue with its repurchase cycle C (domain: lifecycle rules).
 
     Without a controller it is shared by all; the built-in ones are
     (crm/data/categories.csv).
     """
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     code = models.SlugField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=40)
     cycle_days = models.PositiveIntegerField(

@@ -9,33 +9,22 @@ from django.utils.translation import gettext_lazy as _
 
 from crm.models.orders import Category
 from crm.models.people import Member
-from crm.models.tags import own_or_shared
+from crm.models.shared import Shared, SharedQuerySet
 from staff.models import OrgUnit, Staff
 from staff.scope import controller_scope
 
 
-class ScoreWeightQuerySet(models.QuerySet["ScoreWeight"]):
-    def visible_to(self, staff: Staff) -> ScoreWeightQuerySet:
-        scope = own_or_shared(staff)
-        return self.none() if scope is None else self.filter(scope)
+class ScoreWeightQuerySet(SharedQuerySet["ScoreWeight"]):
+    pass
 
 
-class ScoreWeight(models.Model):
+class ScoreWeight(Shared):
     """A weight or cut-off of the value rules, in force from a day on.
 
     The row of a data controller beats the shared one, that of a category the one for
     all; crm/data/score_weights.csv says which keys there are and their bounds.
     """
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     category = models.ForeignKey(
         Category,
         on_delete=models.PROTECT,

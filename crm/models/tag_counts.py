@@ -6,7 +6,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from crm.models.tags import Tag, own_or_shared
+from crm.models.shared import own_or_shared
+from crm.models.tags import Tag
 from staff.models import OrgUnit, Staff
 
 

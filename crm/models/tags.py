@@ -11,19 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crm.models.people import Member
-from staff.models import OrgUnit, Staff
-
-
-def own_or_shared(staff: Staff) -> models.Q | None:
-    """Rows of the person's data controller and those everybody shares; None: nothing."""
-    if not staff.is_active:
-        return None
-    if staff.is_superuser:
-        return models.Q()
-    home = staff.org_unit
-    if home is None:
-        return None
-    return models.Q(controller_id=home.controller_id) | models.Q(controller=None)
+from crm.models.shared import Shared, SharedQuerySet
+from staff.models import Staff
 
 
 class Source(models.TextChoices):
@@ -35,28 +24,17 @@ class Source(models.TextChoices):
     IMPORT = "import", _("Imported")
 
 
-class TagGroupQuerySet(models.QuerySet["TagGroup"]):
-    def visible_to(self, staff: Staff) -> TagGroupQuerySet:
-        scope = own_or_shared(staff)
-        return self.none() if scope is None else self.filter(scope)
+class TagGroupQuerySet(SharedQuerySet["TagGroup"]):
+    pass
 
 
-class TagGroup(models.Model):
+class TagGroup(Shared):
     """What belongs together: of an exclusive group a member carries one tag at most.
 
     Without a controller the group is shared by all; the built-in ones are
     (crm/data/tag_taxonomy.csv).
     """
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     code = models.SlugField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=40)
     source = models.CharField(
@@ -93,33 +71,14 @@ class TagGroup(models.Model):
         return self.name
 
 
-class TagQuerySet(models.QuerySet["Tag"]):
-    def visible_to(self, staff: Staff) -> TagQuerySet:
-        scope = own_or_shared(staff)
-        return self.none() if scope is None else self.filter(scope)
-
-    def of_controller(self, controller_id: int | None) -> TagQuerySet:
-        """Tags members of the controller may carry: its own and the shared ones."""
-        return self.filter(
-            models.Q(controller_id=controller_id) | models.Q(controller=None)
-        )
-
+class TagQuerySet(SharedQuerySet["Tag"]):
     def in_use(self) -> TagQuerySet:
         return self.filter(archived_at__isnull=True)
 
 
-class Tag(models.Model):
+class Tag(Shared):
     """One word for members. A shared tag (no controller) is on everybody's list."""
 
-    controller = models.ForeignKey(
-        OrgUnit,
-        on_delete=models.PROTECT,
-        null=True,
-        blank=True,
-        editable=False,
-        related_name="+",
-        verbose_name=_("data controller"),
-    )
     group = models.ForeignKey(
         TagGroup,
         on_delete=models.PROTECT,
