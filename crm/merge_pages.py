@@ -221,16 +221,10 @@ def _compare(request: HttpRequest, member: Member, other: Member) -> HttpRespons
     gone = member if kept is other else other
     error = ""
     if "keep" in request.POST:
-        if not reason:
-            error = _("Say why they are one person: it is kept with your name.")
-        else:
-            try:
-                merging.merge(kept, gone, actor=staff, why=reason)
-            except AppError as refusal:
-                error = str(refusal.message)
-            else:
-                _tell_merged(request, kept)
-                return redirect("admin:crm_member_change", kept.pk)
+        error = _merge(kept, gone, actor=staff, why=reason)
+        if not error:
+            _tell_merged(request, kept)
+            return redirect("admin:crm_member_change", kept.pk)
     try:
         steps = merging.foresee(member, other, actor=staff)
     except AppError as refusal:
@@ -254,6 +248,17 @@ def _compare(request: HttpRequest, member: Member, other: Member) -> HttpRespons
         context=context,
         status=409 if error else 200,
     )
+
+
+def _merge(kept: Member, gone: Member, *, actor: Staff, why: str) -> str:
+    """Make one of the two; what is in the way, in words, "" when it is done."""
+    if not why:
+        return _("Say why they are one person: it is kept with your name.")
+    try:
+        merging.merge(kept, gone, actor=actor, why=why)
+    except AppError as refusal:
+        return str(refusal.message)
+    return ""
 
 
 # -- merges
