@@ -263,7 +263,8 @@ def test_the_page_asks_as_often_for_many(
     look = {"ids": ",".join(str(row.pk) for row in rows), "target": tag.pk}
     client.get(bulk_url("tag"), look)
     with django_assert_max_num_queries(14):
-        client.get(bulk_url("tag"), look)
+        page = client.get(bulk_url("tag"), look)
+    assert page.context["preview"].changed == count
 
 
 @pytest.mark.django_db(transaction=True)
