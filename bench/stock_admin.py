@@ -97,14 +97,24 @@ def everybody_is_root(answer: Any) -> Any:
 def define() -> None:
     """The models over our tables and the admin, as a project without us would have them."""
     from django.contrib import admin
-    from django.db import models
     from django.urls import path
 
-    def table(called: str, db_table: str, /, **fields: Any) -> Any:
-        meta = {"app_label": "bench", "managed": False, "db_table": db_table}
-        members = {"__module__": __name__, "Meta": type("Meta", (), meta), **fields}
-        members["__str__"] = lambda row: getattr(row, "name", "") or row.display_name
-        return type(called, (models.Model,), members)
+    admin.site.register(_member(), _member_admin())
+    globals()["urlpatterns"] = [path("admin/", admin.site.urls)]
+
+
+def _table(called: str, db_table: str, /, **fields: Any) -> Any:
+    from django.db import models
+
+    meta = {"app_label": "bench", "managed": False, "db_table": db_table}
+    members = {"__module__": __name__, "Meta": type("Meta", (), meta), **fields}
+    members["__str__"] = lambda row: getattr(row, "name", "") or row.display_name
+    return type(called, (models.Model,), members)
+
+
+def _member() -> Any:
+    """The model of bench_member, with those it points to."""
+    from django.db import models
 
     def text(**more: Any) -> Any:
         return models.CharField(max_length=80, **more)
@@ -112,11 +122,11 @@ def define() -> None:
     def link(to: Any, **more: Any) -> Any:
         return models.ForeignKey(to, on_delete=models.PROTECT, null=True, **more)
 
-    unit = table("OrgUnit", "staff_orgunit", name=text())
-    staff = table("Colleague", "staff_staff", display_name=text())
-    account = table("Account", "wechat_account", name=text())
-    tag = table("Tag", "crm_tag", name=text())
-    member = table(
+    unit = _table("OrgUnit", "staff_orgunit", name=text())
+    staff = _table("Colleague", "staff_staff", display_name=text())
+    account = _table("Account", "wechat_account", name=text())
+    tag = _table("Tag", "crm_tag", name=text())
+    member = _table(
         "Member",
         "bench_member",
         display_name=text(),
@@ -134,15 +144,20 @@ def define() -> None:
         tags=models.ManyToManyField(tag, through="bench.MemberTag"),
         accounts=models.ManyToManyField(account, through="bench.Identity"),
     )
-    table("MemberTag", "crm_membertag", member=link(member), tag=link(tag))
-    table(
+    _table("MemberTag", "crm_membertag", member=link(member), tag=link(tag))
+    _table(
         "Identity",
         "crm_identity",
         member=link(member),
         account=link(account),
         value=text(),
     )
-    table("Order", "crm_order", code=text(), member=link(member))
+    _table("Order", "crm_order", code=text(), member=link(member))
+    return member
+
+
+def _member_admin() -> Any:
+    from django.contrib import admin
 
     class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         list_display = (
@@ -171,8 +186,7 @@ def define() -> None:
         def tags_shown(self, row: Any) -> str:
             return ", ".join(str(one) for one in row.tags.all())
 
-    admin.site.register(member, MemberAdmin)
-    globals()["urlpatterns"] = [path("admin/", admin.site.urls)]
+    return MemberAdmin
 
 
 _STAGES = (
