@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from campaigns import caps, pace, quiet
 from campaigns.models import Touch
-from crm import permission
+from crm import permission, quiet_hours
 from crm.models import Member, Tag
 from crm.segments import choosing
 from wechat import clock
@@ -140,7 +140,7 @@ open_window AS MATERIALIZED (
     WHERE %(needs_window)s AND app_id = ANY(%(apps)s)
         AND closes_at > %(window_at)s AND allowed > reserved + used
 ),
-{declined}
+{resting}{declined}
 """
 # {p}: "" for everybody, "twin_" for those who share a phone.
 _JUDGED = """
@@ -159,6 +159,7 @@ _JUDGED = """
             WHEN capped.is_capped THEN 'frequency_cap'
             WHEN %(is_over)s THEN 'expired'
             WHEN %(is_too_quiet)s THEN 'quiet_hours'
+            {rests}
             ELSE ''
         END AS reason
     FROM {p}people people
@@ -168,6 +169,7 @@ _JUDGED = """
     LEFT JOIN refused_phone ON refused_phone.phone_hash = people.phone_hash
     LEFT JOIN open_window ON open_window.recipient = people.reached_at
     {declined}
+    {resting}
 )
 """
 # Of several records with one phone that could get it, the earliest does. Those who share
@@ -275,6 +277,7 @@ def _sets(params: dict[str, Any], *, is_few: bool) -> str:
         only_entry=only.format("entry"),
         only_made=only_made,
         declined=permission.DECLINED.format(only=only.format("choice")),
+        resting=quiet_hours.RESTING.format(only=only.format("choice")),
         ahead=_AHEAD.format(only_made=only_made) if params["ahead"] else "",
     )
 
@@ -286,6 +289,8 @@ def _judged(prefix: str = "") -> str:
         frozen=permission.FROZEN,
         chosen=permission.CHOSEN,
         declined=permission.JOIN,
+        rests=quiet_hours.RESTS,
+        resting=quiet_hours.JOIN,
     )
 
 
@@ -317,6 +322,7 @@ def _params(touch: Touch, at: datetime, ahead: list[int]) -> dict[str, Any]:
     account, now = touch.account, timezone.now()
     found = caps.caps_at(at)
     is_mass = touch.channel == Touch.Channel.MASS
+    opens, end = quiet.next_allowed(at), end_of(touch)
     return {
         "touch": touch.pk or 0,
         "account": account.pk,
@@ -340,8 +346,9 @@ def _params(touch: Touch, at: datetime, ahead: list[int]) -> dict[str, Any]:
         "needs_window": not is_mass,
         "apps": list(App.objects.filter(account=account).values_list("pk", flat=True)),
         "window_at": clock.platform_time(account, at),
-        "is_over": at >= end_of(touch),
-        "is_too_quiet": quiet.next_allowed(at) >= end_of(touch),
+        "is_over": at >= end,
+        "is_too_quiet": opens >= end,
+        **quiet_hours.params(opens, end),
         **permission.params(
             channel=touch.channel,
             topic_id=touch.topic_id,

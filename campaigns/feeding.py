@@ -25,7 +25,7 @@ from content import rendering
 from content.models import Version
 from core import registry, sweep
 from core.registry import HealthCheck, HealthResult
-from crm import preference_links
+from crm import preference_links, quiet_hours
 from staff.accounts import system_staff
 from wechat import limits, media, outbox, runs
 from wechat.models import OutboundBatch, OutboundMessage, OutboundRun
@@ -184,10 +184,20 @@ def _end_stopped(deadline: float) -> None:
 
 
 def _waiting(touch: Touch) -> Any:
-    """Who waits and is not on the way, first come first."""
-    return Recipient.objects.filter(
+    """Who waits and is not on the way, first come first.
+
+    Whoever wants no message at this hour goes on waiting, as long as the touch is valid.
+    """
+    rows = Recipient.objects.filter(
         touch=touch, state=Waiting, batch=None, message=None
-    ).order_by("pk")
+    )
+    resting = quiet_hours.resting(timezone.now(), member="member_id")
+    return rows.exclude(resting).order_by("pk")
+
+
+def _somebody_rests(touch: Touch) -> bool:
+    rows = Recipient.objects.filter(touch=touch, state=Waiting)
+    return rows.filter(quiet_hours.resting(timezone.now(), member="member_id")).exists()
 
 
 # -- mass calls
@@ -202,7 +212,7 @@ def _plan_batch(touch: Touch, run: OutboundRun) -> bool:
     people = _next_people(touch, pace.batch_size(touch))
     smallest = limits.value("mp.mass.size_min")
     if len(people) < smallest:
-        if people and not mine.unfinished().exists():
+        if people and not mine.unfinished().exists() and not _somebody_rests(touch):
             # Nobody can come back any more to join them.
             Recipient.objects.filter(pk__in=[pk for pk, _address in people]).update(
                 state=Recipient.State.EXCLUDED, reason="batch_too_small"

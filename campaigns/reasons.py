@@ -38,6 +38,7 @@ ORDER = (
     "frequency_cap",
     "expired",
     "quiet_hours",
+    "own_hours",
     "duplicate_person",
     "batch_too_small",
 )
@@ -113,6 +114,11 @@ REASONS: dict[str, Reason] = {
             "month, or as they themselves want."
         ),
         _("Send later; the caps stand in the settings."),
+    ),
+    "own_hours": Reason(
+        _("Own hours of rest"),
+        _("Does not want to be disturbed until the touch is over."),
+        _("Let the touch be valid for longer: it waits for these people by itself."),
     ),
     "quiet_hours": Reason(
         _("Quiet hours"),

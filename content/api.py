@@ -58,12 +58,20 @@ class ItemOut(serializers.ModelSerializer[Item]):
         read_only=True,
         help_text="Where the material comes from, as a word; empty when not stated.",
     )
+    subject = serializers.CharField(
+        read_only=True,
+        help_text="`new`, `how_to`, `origin`; empty when it is about none of these.",
+    )
+    category = serializers.CharField(
+        read_only=True, help_text="Code of a product category; empty when none."
+    )
 
     class Meta:
         model = Item
         fields = [
             *("id", "kind", "title", "state", "owner", "org_unit", "source_type"),
-            *("cta", "product_tie", "rights", "created_at", "changed_at"),
+            *("subject", "category", "cta", "product_tie", "rights"),
+            *("created_at", "changed_at"),
         ]
         read_only_fields = fields
 

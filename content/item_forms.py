@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from content import pictures
+from content import pictures, registry
 from content.checking import FIELDS
 from content.models import Item, Picture, Version
 from content.models.items import TITLE_LENGTH
@@ -19,7 +19,8 @@ from wechat.models import Account
 
 INPUT = {"class": "pd-input", "autocomplete": "off"}
 FACTS = (
-    *("title", "org_unit", "owner", "source_type", "product_tie", "cta"),
+    *("title", "org_unit", "owner", "subject", "category", "source_type"),
+    *("product_tie", "cta"),
     *("rights", "rights_note"),
 )
 
@@ -84,6 +85,18 @@ class ItemForm(forms.Form):
         empty_label=None,
         widget=forms.Select(attrs={"class": "pd-input"}),
     )
+    subject = forms.ChoiceField(
+        label=_("Content subject"),
+        required=False,
+        choices=[("", "–"), *Item.Subject.choices],
+        help_text=_("Whoever opens its links is tagged with this interest."),
+        widget=forms.Select(attrs={"class": "pd-input"}),
+    )
+    category = forms.ChoiceField(
+        label=_("Product category"),
+        required=False,
+        widget=forms.Select(attrs={"class": "pd-input"}),
+    )
     source_type = forms.ChoiceField(
         label=pgettext_lazy("content", "Source"),
         required=False,
@@ -132,6 +145,7 @@ class ItemForm(forms.Form):
             units = units.filter(controller_id=item.org_unit.controller_id)
         self._choices("org_unit", units.order_by("path"))
         self._choices("owner", people.order_by("display_name", "id"))
+        self._offer_categories()
         if kind == Item.Kind.ARTICLE:
             self.fields["picture"].label = _("Cover")
             self.fields["body"].label = _("Article text")
@@ -151,6 +165,15 @@ class ItemForm(forms.Form):
         field = self.fields[name]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = rows
+
+    def _offer_categories(self) -> None:
+        """Of the catalogue; what the item names already stays, known or not."""
+        known = registry.categories_for(self.staff)
+        if self.item is not None and self.item.category:
+            known.setdefault(self.item.category, self.item.category)
+        field = self.fields["category"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "–"), *known.items()]
 
     def words(self) -> list[Any]:
         hidden = {"seen", "kept_picture"}

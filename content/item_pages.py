@@ -17,7 +17,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from content import differences, items, markup, review, slots, states, wording
+from content import (
+    differences,
+    items,
+    markup,
+    registry,
+    review,
+    slots,
+    states,
+    wording,
+)
 from content.errors import ChangedMeanwhile
 from content.item_forms import ItemForm, PlanForm
 from content.models import Item, Slot, Version
@@ -181,6 +190,7 @@ def _page(
         "item": item,
         "version": version,
         "form": form,
+        "category_name": "" if form else _category_name(item, staff),
         "refusal": refusal,
         "kind": item.kind,
         "item_tone": wording.ITEM_TONES[Item.State(item.state)],
@@ -200,6 +210,12 @@ def _page(
         context=context,
         status=409 if refusal else status,
     )
+
+
+def _category_name(item: Item, staff: Staff) -> Text:
+    if not item.category:
+        return ""
+    return registry.categories_for(staff).get(item.category, item.category)
 
 
 def _rights(staff: Staff, item: Item, version: Version) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from staff.models import OrgUnit, Staff
 
 # What is told about an item besides its words; not part of what a reviewer approves.
 FACTS = (
-    *("title", "source_type", "cta", "product_tie", "rights", "rights_note"),
-    *("org_unit", "owner"),
+    *("title", "source_type", "subject", "category", "cta", "product_tie"),
+    *("rights", "rights_note", "org_unit", "owner"),
 )
 TAKEN_BACK = (Version.State.RETURNED, Version.State.WITHDRAWN)
 

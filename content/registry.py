@@ -42,6 +42,8 @@ class Use:
     url: str = ""
 
 
+# (code, name) of the catalogue's categories somebody may name.
+CategorySource = Callable[["Staff"], Iterable[tuple[str, Text]]]
 BandSource = Callable[["Staff", date, date], Iterable[Band]]
 ItemUses = Callable[["Item", "Staff"], Iterable[Use]]
 SlotGuard = Callable[["Slot", datetime | None], Text | None]
@@ -51,6 +53,7 @@ _bands: list[BandSource] = []
 _uses: list[ItemUses] = []
 _guards: list[SlotGuard] = []
 _listeners: list[SlotListener] = []
+_categories: list[CategorySource] = []
 
 
 def bands(source: BandSource) -> BandSource:
@@ -112,3 +115,14 @@ def on_slot_changed(listener: SlotListener) -> SlotListener:
 def tell_slot_changed(slot: Slot, *, actor: Staff) -> None:
     for listener in _listeners:
         listener(slot, actor=actor)
+
+
+def categories(source: CategorySource) -> CategorySource:
+    """Register `source(staff)`: categories content can be about."""
+    _categories.append(source)
+    return source
+
+
+def categories_for(staff: Staff) -> dict[str, Text]:
+    """Their names by code, for one person."""
+    return {code: name for source in _categories for code, name in source(staff)}

@@ -170,6 +170,15 @@ class JobRun(models.Model):
     job = models.CharField(_("job"), max_length=100)
     slot = models.DateTimeField(_("slot"))
     at = models.DateTimeField(_("at"), auto_now_add=True)
+    # The job that does it, where one does: core.nightly asks it whether it is over.
+    work = models.ForeignKey(
+        Job,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("job"),
+    )
 
     class Meta:
         verbose_name = _("job run")

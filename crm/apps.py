@@ -14,6 +14,7 @@ HANDLERS = (
     "crm.contacts",
     "crm.inbound",
     "crm.merging",
+    "crm.nearby",
     "crm.notes",
     "crm.segment_lists",
     "crm.vetoes",
@@ -40,6 +41,7 @@ PARTS = (
     "crm.value.setup",
     "crm.partitions",
     "crm.taxonomy",
+    "crm.orders",
     "crm.consent_texts",
     "crm.tasks",
 )

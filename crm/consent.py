@@ -12,9 +12,10 @@ from datetime import datetime
 from django.db import transaction
 
 from core import audit
-from crm import permission, timeline
+from crm import permission, quiet_hours, timeline
 from crm.models import ConsentEntry, ConsentText, Member, Preference, Topic
 from crm.models.consents import Purpose
+from crm.quiet_hours import Hours
 from crm.registry import on_merge, on_purge, settled
 from staff.models import Staff
 from wechat.models import Account
@@ -22,8 +23,8 @@ from wechat.models import Account
 Action = ConsentEntry.Action
 MARKETING = Purpose.MARKETING
 _SAID = (
-    *("purpose", "channel", "topic", "max_per_week", "account", "action"),
-    *("text", "source", "at"),
+    *("purpose", "channel", "topic", "max_per_week", "quiet_from", "quiet_until"),
+    *("account", "action", "text", "source", "at"),
 )
 
 
@@ -83,7 +84,7 @@ def grant(
 ) -> bool:
     """Write that the member agrees (again) to `purpose`; arguments as for `withdraw`.
 
-    With the purpose "frequency": no limit of their own any more.
+    With the purpose "frequency" or "quiet_hours": no limit of their own any more.
     """
     entry = ConsentEntry(
         purpose=purpose,
@@ -125,6 +126,32 @@ def limit(
     return _write(member, entry, actor=actor)
 
 
+def rest(
+    member: Member,
+    hours: Hours,
+    *,
+    actor: Staff,
+    at: datetime,
+    key: str,
+    source: str,
+    evidence: str = "",
+    text: ConsentText | None = None,
+) -> bool:
+    """Write in which hours the member wants no marketing messages."""
+    entry = ConsentEntry(
+        purpose=Purpose.QUIET,
+        quiet_from=hours.begin,
+        quiet_until=hours.end,
+        action=Action.LIMITED,
+        text=text,
+        source=source,
+        evidence=evidence,
+        key=key,
+        at=at,
+    )
+    return _write(member, entry, actor=actor)
+
+
 @transaction.atomic
 def _write(member: Member, given: ConsentEntry, *, actor: Staff) -> bool:
     # The member's row orders two entries that come at once.
@@ -153,6 +180,7 @@ def _tell(member: Member, entry: ConsentEntry, *, actor: Staff) -> None:
             ("channel", entry.channel),
             ("topic", entry.topic.name if entry.topic else ""),
             ("max_per_week", entry.max_per_week),
+            ("hours", str(quiet_hours.of(entry.quiet_from, entry.quiet_until) or "")),
         )
         if value
     }
@@ -183,6 +211,7 @@ class Standing:
     opted_out_at: datetime | None = None
     no_personalisation: bool = False
     max_per_week: int | None = None
+    quiet: Hours | None = None
     channels_off: list[str] = field(default_factory=list)
     topics_off: list[int] = field(default_factory=list)
     # The entry that decides, by (purpose, channel, topic id).
@@ -192,7 +221,8 @@ class Standing:
 
     @property
     def is_default(self) -> bool:
-        return not (self.channels_off or self.topics_off or self.max_per_week)
+        limits = self.max_per_week, self.quiet
+        return not (self.channels_off or self.topics_off or any(limits))
 
 
 def standing(member: Member) -> Standing:
@@ -213,6 +243,8 @@ def _count(found: Standing, entry: ConsentEntry) -> None:
     is_no = entry.action == Action.WITHDRAWN
     if entry.purpose == Purpose.FREQUENCY:
         found.max_per_week = entry.max_per_week
+    elif entry.purpose == Purpose.QUIET:
+        found.quiet = quiet_hours.of(entry.quiet_from, entry.quiet_until)
     elif not is_no:
         return
     elif entry.purpose == Purpose.MARKETING and not entry.channel:
@@ -240,6 +272,8 @@ def refresh(member: Member) -> Standing:
         "channels_off": found.channels_off,
         "topics_off": found.topics_off,
         "max_per_week": found.max_per_week,
+        "quiet_from": found.quiet.begin if found.quiet else None,
+        "quiet_until": found.quiet.end if found.quiet else None,
     }
     known = Preference.objects.filter(member=member)
     if found.is_default and not known.exists():

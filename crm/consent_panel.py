@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.ids import as_id
-from crm import preference_links, preferences
+from crm import preference_links, preferences, quiet_hours
 from crm.models import Complaint, ConsentEntry, ConsentText, Member, Preference, Topic
 from crm.models.consents import NO_END, Channel, Purpose
 from staff.requests import staff_of
@@ -65,6 +65,9 @@ def _choices_made(member: Member) -> list[str]:
     off = [_("does not want: %(what)s") % {"what": each} for each in found]
     if chosen is not None and chosen.max_per_week:
         off.append(_("At most %(count)d a week") % {"count": chosen.max_per_week})
+    quiet = chosen and quiet_hours.of(chosen.quiet_from, chosen.quiet_until)
+    if quiet:
+        off.append(_("Do not disturb %(hours)s") % {"hours": quiet})
     if member.no_personalisation:
         off.append(_("No personalisation"))
     return off

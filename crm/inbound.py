@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from content import greeting
 from core.doorbell import ring
-from crm import consent, following, identities, tasks, timeline
+from crm import consent, following, identities, nearby, tasks, timeline
 from crm.models import Identity, Member
 from crm.naming import printable
 from staff.accounts import system_staff
@@ -118,6 +118,8 @@ def hear(inbound: Inbound) -> None:
     kind = inbound.kind.removeprefix("mp.")
     words = text(inbound.fields, "Content") if kind == "message.text" else ""
     write(inbound, kind, text=printable(words, PREVIEW_LENGTH))
+    if kind == "message.location":
+        _note_place(inbound, "Location_X", "Location_Y")
 
 
 @on(*ACTS)
@@ -137,7 +139,13 @@ def watch(inbound: Inbound) -> None:
 @on("mp.event.location")
 def locate(inbound: Inbound) -> None:
     """Pushed every 5 s while somebody is in the chat: the place itself is not kept."""
-    _meet(inbound)
+    if _meet(inbound) is not None:
+        _note_place(inbound, "Latitude", "Longitude")
+
+
+def _note_place(inbound: Inbound, *names: str) -> None:
+    place = nearby.read(*(text(inbound.fields, name) for name in names))
+    nearby.note(inbound.context["member"], place, at=inbound.at)
 
 
 def _meet(inbound: Inbound) -> Identity | None:
@@ -195,6 +203,7 @@ def revoke(inbound: Inbound) -> None:
         account=inbound.account,
         purpose=following.PROFILE,
     )
+    nearby.forget(identity.member)
     following.refresh_reach(identity.member)
 
 

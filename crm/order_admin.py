@@ -114,7 +114,14 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
         *("net_shown", "placed_shown"),
     )
     list_display_links = ("code",)
-    list_filter = ("state", PeriodFilter, BuyerFilter, MemberFilter)
+    list_filter = (
+        "state",
+        "presale",
+        "after_sales",
+        PeriodFilter,
+        BuyerFilter,
+        MemberFilter,
+    )
     list_filter_submit = True
     list_select_related = ("member", "org_unit")
     ordering = ("-placed_at", "-id")
@@ -122,8 +129,17 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     search_help_text = _("Order number, whole")
     inlines = (ItemInline, RefundInline)
     fields = (
-        *("shop", "code", "member", "buyer", "org_unit", "state", "placed_at"),
-        *("paid_at", "amount", "discount", "refunded", "has_coupon", "is_pickup"),
+        *("shop", "code", "member", "buyer", "org_unit", "state", "presale"),
+        *(
+            "after_sales",
+            "placed_at",
+            "paid_at",
+            "amount",
+            "discount",
+            "refunded",
+            "has_coupon",
+            "is_pickup",
+        ),
         *("region", "note", "recorded_at"),
     )
     actions = None
@@ -144,7 +160,7 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("state"), ordering="state")
     def state_shown(self, order: Order) -> SafeString:
         state = Order.State(order.state)
-        return status(TONES[state], state.label)
+        return status(TONES[state], " · ".join(map(str, _standing(order))))
 
     @admin.display(description=_("net amount"), ordering="amount")
     def net_shown(self, order: Order) -> SafeString:
@@ -153,6 +169,16 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("placed at"), ordering="placed_at")
     def placed_shown(self, order: Order) -> SafeString:
         return format_html('<span class="pd-num">{}</span>', moment(order.placed_at))
+
+
+def _standing(order: Order) -> list[str]:
+    """The state, with what is not settled: a presale, an after-sales case."""
+    found = [order.get_state_display()]
+    if order.presale and order.state == Order.State.PENDING:
+        found.append(order.get_presale_display())
+    if order.after_sales == Order.AfterSales.OPEN:
+        found.append(order.get_after_sales_display())
+    return found
 
 
 class ProductForm(OwnedForm):

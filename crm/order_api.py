@@ -68,6 +68,12 @@ class OrderOut(serializers.ModelSerializer[Order]):
     store = serializers.IntegerField(
         source="org_unit_id", read_only=True, allow_null=True
     )
+    presale = serializers.CharField(
+        read_only=True, help_text="`reserved` or `deposit`; empty: no presale."
+    )
+    after_sales = serializers.CharField(
+        read_only=True, help_text="`open` or `closed`; empty: there never was a case."
+    )
     items = OrderItemOut(many=True, read_only=True)
     refunds = RefundOut(many=True, read_only=True)
 
@@ -75,7 +81,15 @@ class OrderOut(serializers.ModelSerializer[Order]):
         model = Order
         fields = [
             *("id", "shop", "code", "buyer", "member", "store", "state"),
-            *("placed_at", "paid_at", "amount", "discount", "refunded"),
+            *(
+                "presale",
+                "after_sales",
+                "placed_at",
+                "paid_at",
+                "amount",
+                "discount",
+                "refunded",
+            ),
             *("has_coupon", "is_pickup", "region", "note", "items", "refunds"),
         ]
         read_only_fields = fields
@@ -119,6 +133,22 @@ class OrderIn(StrictSerializer):
         ],
         required=False,
         help_text="`paid` unless said otherwise; refunds change it by themselves.",
+    )
+    presale = serializers.ChoiceField(
+        Order.Presale.values,
+        required=False,
+        help_text=(
+            "Of a presale: `reserved` while nothing is paid, `deposit` once the deposit "
+            "is; counts while the state is `pending`."
+        ),
+    )
+    after_sales = serializers.ChoiceField(
+        Order.AfterSales.values,
+        required=False,
+        help_text=(
+            "`open` from the request for a return, exchange or repair on, `closed` when "
+            "it is settled; left out: as it stands."
+        ),
     )
     placed_at = MomentField()
     paid_at = MomentField(required=False)

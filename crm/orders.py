@@ -15,8 +15,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from content import registry as content_registry
 from core import audit
 from core.errors import AppError
+from core.registry import Text
 from crm import matching, orders_loading, value
 from crm.errors import PhoneInvalid
 from crm.models import Category, Member, Order, Product, Refund
@@ -110,6 +112,8 @@ class Told:
     code: str
     placed_at: datetime
     state: str = Order.State.PAID
+    presale: str = ""
+    after_sales: str = ""
     paid_at: datetime | None = None
     amount: Decimal | None = None
     discount: Decimal = Decimal(0)
@@ -183,6 +187,8 @@ def _as_data(told: Told, products: dict[str, int], member: Member | None) -> Ord
         code=told.code,
         placed_at=told.placed_at,
         state=told.state,
+        presale=told.presale,
+        after_sales=told.after_sales,
         paid_at=told.paid_at or (told.placed_at if told.state in _PAID else None),
         amount=told.amount,
         discount=told.discount,
@@ -293,6 +299,20 @@ def put_product(
     verb = "added" if is_new else "changed"
     audit.record(f"crm.product.{verb}", product, actor=actor, label=product.name)
     return product, is_new
+
+
+def categories_for(staff: Staff) -> list[tuple[str, Text]]:
+    """(code, name) of the categories a person may name, one's own before a shared one."""
+    rows = Category.objects.visible_to(staff).order_by("controller_id", "pk")
+    found: dict[str, Text] = {}
+    for category in rows:
+        found.setdefault(category.code, category.name)
+    return list(found.items())
+
+
+def register() -> None:
+    """Called once, in AppConfig.ready()."""
+    content_registry.categories(categories_for)
 
 
 def category_of(staff: Staff, code: str) -> Category:

@@ -47,6 +47,9 @@ class OrderData:
     code: str
     placed_at: datetime
     state: str = Order.State.PAID
+    # Of Order.Presale and Order.AfterSales; "" says nothing, what stands stays.
+    presale: str = ""
+    after_sales: str = ""
     paid_at: datetime | None = None
     amount: Decimal | None = None
     discount: Decimal = Decimal(0)
@@ -123,7 +126,8 @@ def _columns(orders: Sequence[OrderData]) -> list[list[Any]]:
     rows = (
         (
             *(order.unit, order.member, order.shop, order.code, order.buyer),
-            *(str(order.state), order.placed_at, order.paid_at),
+            *(str(order.state), str(order.presale), str(order.after_sales)),
+            *(order.placed_at, order.paid_at),
             *(amount_of(order), order.discount, order.has_coupon, order.is_pickup),
             *(order.region, order.note),
         )
@@ -186,16 +190,17 @@ ORDER BY o.id FOR NO KEY UPDATE OF o
 """
 _ORDERS = """
 INSERT INTO crm_order (controller_id, recorded_at, org_unit_id, member_id, shop, code,
-    buyer, state, placed_at, paid_at, amount, discount, refunded, has_coupon, is_pickup,
-    region, note)
+    buyer, state, presale, after_sales, placed_at, paid_at, amount, discount, refunded,
+    has_coupon, is_pickup, region, note)
 SELECT %s, %s, given.unit, given.member, given.shop, given.code, given.buyer,
-    given.state, given.placed_at, given.paid_at, given.amount, given.discount, 0,
-    given.has_coupon, given.is_pickup, given.region, given.note
+    given.state, given.presale, given.after_sales, given.placed_at, given.paid_at,
+    given.amount, given.discount, 0, given.has_coupon, given.is_pickup, given.region,
+    given.note
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::timestamptz[], %s::timestamptz[], %s::numeric[], %s::numeric[], %s::boolean[],
+    %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::numeric[], %s::numeric[], %s::boolean[],
     %s::boolean[], %s::text[], %s::text[])
-    AS given (unit, member, shop, code, buyer, state, placed_at, paid_at, amount,
-        discount, has_coupon, is_pickup, region, note)
+    AS given (unit, member, shop, code, buyer, state, presale, after_sales, placed_at,
+        paid_at, amount, discount, has_coupon, is_pickup, region, note)
 ON CONFLICT (controller_id, shop, code) DO UPDATE SET
     member_id = coalesce(crm_order.member_id, EXCLUDED.member_id),
     buyer = CASE WHEN crm_order.buyer = '' THEN EXCLUDED.buyer ELSE crm_order.buyer END,
@@ -203,6 +208,10 @@ ON CONFLICT (controller_id, shop, code) DO UPDATE SET
     -- What refunds say of the state stands until their sum is looked at anew.
     state = CASE WHEN crm_order.state IN ('refunded', 'part_back')
         AND EXCLUDED.state = 'paid' THEN crm_order.state ELSE EXCLUDED.state END,
+    presale = CASE WHEN EXCLUDED.presale = '' THEN crm_order.presale
+        ELSE EXCLUDED.presale END,
+    after_sales = CASE WHEN EXCLUDED.after_sales = '' THEN crm_order.after_sales
+        ELSE EXCLUDED.after_sales END,
     placed_at = EXCLUDED.placed_at,
     paid_at = coalesce(EXCLUDED.paid_at, crm_order.paid_at),
     amount = EXCLUDED.amount, discount = EXCLUDED.discount,

@@ -27,10 +27,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from core.throttle import is_too_often
-from crm import consent, consent_texts, preference_links, preferences
+from crm import consent, consent_texts, preference_links, preferences, quiet_hours
 from crm.identities import find_member
 from crm.models import ConsentText, Member
 from crm.models.consents import Purpose
+from crm.quiet_hours import Hours
 from staff.lockout import client_ip
 from wechat.api import PlatformError, web
 from wechat.models import Account, App
@@ -44,6 +45,7 @@ WRONG_PER_ADDRESS = 30
 PER_MEMBER = 60
 # A link that the platform's word gave somebody is for now, not for keeping.
 OWN_LINK_DAYS = 1
+OWN_HOURS = "own"
 COOKIE = f"pd-{settings.INSTANCE}-who"
 STATE_SECONDS = 600
 _NONCE = re.compile(r"[0-9a-f]{32}")
@@ -98,6 +100,8 @@ def _change(request: HttpRequest, member: Member, token: str) -> HttpResponse:
         choice = _choice(request)
         if choice is None:
             error = _("Something on the page was not understood. Choose again.")
+            if request.POST.get("quiet") == OWN_HOURS and _quiet(request) is None:
+                error = _("Give two different times for the hours of rest.")
             return _page(request, member, token, status=400, error=error)
         preferences.choose(member, choice, texts=texts)
     done = verb if verb in {"stop", "start"} else "save"
@@ -113,12 +117,27 @@ def _choice(request: HttpRequest) -> preferences.Choice | None:
     allowed = {str(number) for number in preferences.FREQUENCIES}
     if len(numbers) != len(given) or len(given) > 500 or often not in allowed:
         return None
+    quiet = request.POST.get("quiet", "")
+    hours = _quiet(request)
+    if quiet and hours is None:
+        return None
     return preferences.Choice(
         channels=frozenset(request.POST.getlist("channel")),
         topics=frozenset(int(each) for each in numbers if len(each) < 19),
         max_per_week=int(often),
         is_personal=request.POST.get("personal") == "1",
+        quiet=hours,
+        says_quiet="quiet" in request.POST,
     )
+
+
+def _quiet(request: HttpRequest) -> Hours | None:
+    """The hours chosen, or given by two times."""
+    chosen = request.POST.get("quiet", "")
+    if chosen == OWN_HOURS:
+        given = request.POST.get("quiet_from", ""), request.POST.get("quiet_until", "")
+        return quiet_hours.read(*given)
+    return {str(preset): preset for preset in quiet_hours.PRESETS}.get(chosen)
 
 
 def _texts_shown(request: HttpRequest, member: Member) -> dict[str, ConsentText]:
@@ -157,6 +176,10 @@ def _page(
         ],
         "frequencies": preferences.FREQUENCIES,
         "often": stands.max_per_week or 0,
+        "hours_offered": [str(preset) for preset in quiet_hours.PRESETS],
+        "quiet": stands.quiet,
+        "hours": str(stands.quiet or ""),
+        "is_own": stands.quiet is not None and stands.quiet not in quiet_hours.PRESETS,
         "is_personal": not member.no_personalisation,
         "texts": {text.purpose: text for text in shown},
         "text_ids": ".".join(str(text.pk) for text in shown),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from crm import consent
 from crm.models import ConsentEntry, ConsentText, Identity, Member, Topic
 from crm.models.consents import Channel, Purpose
+from crm.quiet_hours import Hours
 from staff.accounts import system_staff
 from staff.models import Staff
 from wechat.models import Account
@@ -32,6 +33,9 @@ class Choice:
     topics: frozenset[int]
     max_per_week: int
     is_personal: bool
+    # None: no hours of rest; heard only where the page `says_quiet`.
+    quiet: Hours | None = None
+    says_quiet: bool = False
 
 
 def channels_of(member: Member) -> list[Channel]:
@@ -88,6 +92,8 @@ def choose(member: Member, choice: Choice, *, texts: Texts) -> int:
         texts=texts,
         purpose=Purpose.PERSONALISATION,
     )
+    if choice.says_quiet:
+        written += _rest(locked, choice.quiet, stands, texts)
     return written + _limit(locked, choice.max_per_week, stands, texts)
 
 
@@ -142,6 +148,35 @@ def _limit(member: Member, wanted: int, stands: consent.Standing, texts: Texts) 
         source=SOURCE,
         text=text,
         evidence=_("At most %(count)d a week") % {"count": wanted},
+    )
+
+
+def _rest(
+    member: Member, wanted: Hours | None, stands: consent.Standing, texts: Texts
+) -> int:
+    if wanted == stands.quiet:
+        return 0
+    text, now = texts.get(Purpose.QUIET), timezone.now()
+    if wanted is None:
+        return consent.grant(
+            member,
+            actor=writer(),
+            at=now,
+            key=_key(),
+            source=SOURCE,
+            purpose=Purpose.QUIET,
+            text=text,
+            evidence=_("No hours of rest any more"),
+        )
+    return consent.rest(
+        member,
+        wanted,
+        actor=writer(),
+        at=now,
+        key=_key(),
+        source=SOURCE,
+        text=text,
+        evidence=_("Do not disturb %(hours)s") % {"hours": wanted},
     )
 
 

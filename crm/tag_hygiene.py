@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Sum
 from django.utils import timezone
 
-from crm.auto_tags import WITHOUT_SOURCE
+from core.registry import Text
+from crm.auto_tags import ONE_PER_CATEGORY, WITHOUT_SOURCE
 from crm.models import Tag, TagCount, ValueCount
 from staff.models import Staff
 
@@ -27,12 +28,16 @@ BROAD_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Line:
-    """A tag with its count; `share` of all members, None while nobody was counted."""
+    """A tag with its count; `share` of all members, None while nobody was counted.
+
+    `why`: what keeps its rule from running.
+    """
 
     tag: Tag
     members: int
     last_set_at: datetime | None
     share: float | None
+    why: Text = ""
 
 
 @dataclass
@@ -61,6 +66,8 @@ def look(staff: Staff, now: datetime | None = None) -> Findings:
         return found
     limit = now - timedelta(days=UNUSED_DAYS)
     for line in lines:
+        if line.tag.builtin_key == ONE_PER_CATEGORY:
+            continue
         if line.tag.builtin_key in WITHOUT_SOURCE:
             found.without_source.append(line)
         elif line.last_set_at is None or line.last_set_at < limit:
@@ -86,7 +93,8 @@ def _line(
     tag: Tag, counts: dict[int, tuple[int, datetime, datetime]], everybody: int
 ) -> Line:
     members, last, _at = counts.get(tag.pk, (0, None, None))
-    return Line(tag, members, last, members / everybody if everybody else None)
+    share = members / everybody if everybody else None
+    return Line(tag, members, last, share, WITHOUT_SOURCE.get(tag.builtin_key, ""))
 
 
 def _double(lines: Iterable[Line]) -> list[list[Line]]:

@@ -61,8 +61,15 @@ def compute_segments() -> None:
 
 
 @shared_task
+def start_segment_round() -> None:
+    """Every dynamic segment, once a night when the tag rules are done."""
+    if computing.start_round():
+        computing.drain()
+
+
+@shared_task
 def start_nightly_tags() -> None:
-    """The tag rules, once a night at the hour of the setting."""
+    """The tag rules, once a night at the hour of the setting, after the values."""
     auto_tags.start_nightly()
 
 
@@ -74,6 +81,9 @@ def register() -> None:
             PeriodicTask("crm.profiles", "crm.tasks.drain_profiles", 15),
             PeriodicTask("crm.tags", "crm.tasks.expire_tags", 300, "bulk"),
             PeriodicTask("crm.segments", "crm.tasks.compute_segments", 60, "bulk"),
+            PeriodicTask(
+                "crm.segment_night", "crm.tasks.start_segment_round", 300, "bulk"
+            ),
             PeriodicTask("crm.purge", "crm.tasks.purge_members", 3600, "bulk"),
         )
     )

@@ -118,6 +118,8 @@ def _consent(data: dict[str, Any]) -> Text:
     if data.get("max_per_week"):
         words = gettext("at most %(count)d a week")
         parts.append(words % {"count": data["max_per_week"]})
+    if data.get("hours"):
+        parts.append(str(data["hours"]))
     return " · ".join(str(each) for each in (*parts, SOURCES.get(source, source)))
 
 

@@ -20,6 +20,7 @@ LABELS: dict[str, Text] = {
     "crm.auto_tags": _("Follow the tag rules once a night"),
     "crm.value_night": _("Compute everybody's value once a night"),
     "crm.values": _("Compute the value of those who changed"),
+    "crm.segment_night": _("Compute every segment once a night"),
     "crm.segments": _("Compute segments"),
     "crm.tags": _("Take off tags whose time is over"),
     "heartbeat worker": _("Sign of life: worker"),

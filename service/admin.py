@@ -26,7 +26,9 @@ class QueueAdmin(ScopedAdmin):
     list_filter = ["account", "is_active"]
     list_select_related = ["account"]
     search_fields = ["name"]
-    fields = ["name", "account", "is_default", "is_active", "agents"]
+    fields = [
+        *("name", "account", "is_default", "is_after_sales", "is_active", "agents")
+    ]
     needed_first = ("account",)
 
     def formfield_for_manytomany(

@@ -18,6 +18,7 @@ class ServiceConfig(AppConfig):
             lifecycle,
             panels,
             presence,
+            tag_rules,
             wording,
         )
         from service.urls import SITE_URLS
@@ -27,6 +28,7 @@ class ServiceConfig(AppConfig):
         wording.describe_history()
         attention.register()
         panels.register()
+        tag_rules.register()
         registry.site_urls.extend(SITE_URLS)
         registry.periodic_tasks.append(
             registry.PeriodicTask("service.presence", "service.tasks.mark_absent", 30)

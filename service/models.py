@@ -41,6 +41,12 @@ class Queue(models.Model):
         verbose_name=_("account"),
     )
     is_default = models.BooleanField(_("default of the account"), default=True)
+    is_after_sales = models.BooleanField(
+        _("after-sales"),
+        default=False,
+        db_default=False,
+        help_text=_("Whoever has a conversation here is tagged as in after-sales."),
+    )
     is_active = models.BooleanField(_("active"), default=True)
     agents = models.ManyToManyField(
         settings.AUTH_USER_MODEL,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -67,6 +69,23 @@ class OrgUnit(models.Model):
         related_name="+",
         verbose_name=_("data controller"),
     )
+    latitude = models.DecimalField(
+        _("latitude"),
+        max_digits=9,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-90), MaxValueValidator(90)],
+        help_text=_("Of a store, in degrees, as Tencent or Amap maps show it."),
+    )
+    longitude = models.DecimalField(
+        _("longitude"),
+        max_digits=9,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-180), MaxValueValidator(180)],
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     objects = OrgUnitQuerySet.as_manager()
@@ -99,6 +118,15 @@ class OrgUnit(models.Model):
             type(self).objects.filter(pk=self.pk).update(
                 path=path, controller_id=controller_id
             )
+
+    def clean(self) -> None:
+        """A store has both coordinates or none; what is no store has none."""
+        super().clean()
+        if (self.latitude is None) != (self.longitude is None):
+            empty = "latitude" if self.latitude is None else "longitude"
+            raise ValidationError({empty: _("Give both coordinates, or none.")})
+        if self.latitude is not None and self.kind != self.Kind.STORE:
+            raise ValidationError({"latitude": _("Only stores have a place.")})
 
     def line(self) -> list[OrgUnit]:
         """The unit and those above it, the brand first."""

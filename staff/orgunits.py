@@ -105,4 +105,6 @@ def _facts(unit: OrgUnit) -> dict[str, object]:
         "parent": unit.parent_id,
         "controller": unit.controller_id,
         "is_active": unit.is_active,
+        "latitude": None if unit.latitude is None else str(unit.latitude),
+        "longitude": None if unit.longitude is None else str(unit.longitude),
     }

@@ -91,10 +91,13 @@ class ItemAdmin(RemembersFilters, ScopedAdmin):
         "changed_shown",
     )
     list_display_links = ("title_shown",)
-    list_filter = ("state", "kind", ConcernFilter, SlotAccountFilter, "source_type")
+    list_filter = (
+        *("state", "kind", ConcernFilter, SlotAccountFilter),
+        *("source_type", "subject"),
+    )
     remembered = (
         *("q", "state__exact", "kind__exact", "concern", "account"),
-        "source_type__exact",
+        *("source_type__exact", "subject__exact"),
     )
     list_select_related = ("owner", "org_unit")
     list_before_template = "content/items_head.html"

@@ -71,6 +71,13 @@ class Item(models.Model):
         PROBLEM = "problem", _("Solved problem")
         EFFECT = "effect", _("Real effect")
 
+    class Subject(models.TextChoices):
+        """What the tags of interest tell apart."""
+
+        NEW = "new", _("New product")
+        HOW_TO = "how_to", _("How-to")
+        ORIGIN = "origin", _("Origin story")
+
     class Rights(models.TextChoices):
         OWN = "own", _("Own work")
         LICENSED = "licensed", _("Licensed")
@@ -103,6 +110,18 @@ class Item(models.Model):
         max_length=8,
         choices=Source.choices,
         blank=True,
+    )
+    subject = models.CharField(
+        _("content subject"),
+        max_length=8,
+        choices=Subject.choices,
+        blank=True,
+        default="",
+        db_default="",
+    )
+    # Code of a category of the catalogue (content.registry.categories_for).
+    category = models.CharField(
+        _("product category"), max_length=40, blank=True, default="", db_default=""
     )
     cta = models.CharField(_("call to action"), max_length=60, blank=True)
     product_tie = models.CharField(_("product tie"), max_length=100, blank=True)

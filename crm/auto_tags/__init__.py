@@ -5,7 +5,22 @@ tags of a group right in one statement each way, so running it again changes not
 Tags people put on by hand stay, whatever a rule says.
 """
 
-from crm.auto_tags.rules import GROUPS, WITHOUT_SOURCE, add_group
+from crm.auto_tags.rules import (
+    GROUPS,
+    ONE_PER_CATEGORY,
+    WITHOUT_SOURCE,
+    add_group,
+    add_interest,
+    add_source,
+)
 from crm.auto_tags.running import run_all
 
-__all__ = ["GROUPS", "WITHOUT_SOURCE", "add_group", "run_all"]
+__all__ = [
+    "GROUPS",
+    "ONE_PER_CATEGORY",
+    "WITHOUT_SOURCE",
+    "add_group",
+    "add_interest",
+    "add_source",
+    "run_all",
+]

@@ -8,9 +8,13 @@ messages (crm.interactions). Keys are those of Tag.builtin_key after the point.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from core.registry import Text
 
 PEOPLE = """
 people AS (
@@ -34,26 +38,19 @@ class Group:
     code: str
     keys: tuple[str, ...]
     select: str
-    given: Callable[[datetime], dict[str, Any]] = lambda _now: {}
+    given: Callable[[datetime], dict[str, Any]] = lambda _at: {}
 
 
-# Nothing the console knows decides these yet; people may put them on by hand.
-WITHOUT_SOURCE = frozenset(
-    {
-        "interest.Interest: category A",
-        "interest.Interest: new products",
-        "interest.Interest: how-to",
-        "interest.Interest: traceability",
-        "service.In after-sales",
-        "service.Praiser",
-        "service.Detractor",
-        "place.Within 3 km",
-        "contact.Quiet-hours preference",
-        "campaign.Reserved, unpaid",
-        "campaign.Deposit paid",
-        "campaign.Coupon unused",
-    }
-)
+# Nothing the console knows decides these yet, and why; people may put them on by hand.
+WITHOUT_SOURCE: dict[str, Text] = {
+    "service.Praiser": _("Nobody is asked yet how content they were."),
+    "service.Detractor": _("Nobody is asked yet how content they were."),
+    "campaign.Coupon unused": _(
+        "Shops tell which orders used a coupon, not who holds one that is not used."
+    ),
+}
+# The pattern of the tags that stand for one category each (INTEREST); nobody carries it.
+ONE_PER_CATEGORY = "interest.Interest: category A"
 
 # The first trace of somebody: the parameter of a code ("store.jingan"), else the way.
 _SOURCE = """
@@ -158,6 +155,10 @@ CROSS JOIN LATERAL (VALUES
 WHERE named.holds
 """
 _SERVICE = """
+SELECT DISTINCT o.member_id, 'In after-sales' AS key
+FROM people JOIN crm_order o ON o.member_id = people.id
+    AND o.after_sales <> '' AND o.after_sales = 'open'
+UNION
 SELECT DISTINCT event.member_id, 'Awaiting call-back' AS key
 FROM people JOIN crm_event event ON event.member_id = people.id
 WHERE event.kind = 'conversation.closed' AND event.at > %(now)s - interval '3 days'
@@ -171,20 +172,37 @@ CROSS JOIN LATERAL (VALUES
     ('Home store', unit.kind = 'store'),
     ('Tier-1 city', regexp_replace(people.city, '市$', '') = ANY(%(first_tier)s)),
     ('Lower-tier city', people.city <> ''
-        AND regexp_replace(people.city, '市$', '') <> ALL(%(upper_tiers)s))
+        AND regexp_replace(people.city, '市$', '') <> ALL(%(upper_tiers)s)),
+    ('Within 3 km', NOT people.no_personalisation AND EXISTS (
+        SELECT FROM crm_nearby near JOIN staff_orgunit store ON store.id = near.store_id
+        WHERE near.member_id = people.id AND store.is_active
+    ))
 ) AS named (key, holds)
 WHERE named.holds
 """
-# One tag for each category of the catalogue; its key is the category's id.
-INTEREST = """
-SELECT o.member_id, product.category_id::text AS key
+# One tag for each category of the catalogue; its key is the category's id. What counts
+# towards it: (member_id, category_id, act), the same act once.
+_INTEREST = """
+SELECT act.member_id, act.category_id::text AS key
+FROM ({acts}) act
+GROUP BY act.member_id, act.category_id
+HAVING count(DISTINCT act.act) >= 2
+"""
+_ORDERED = """
+SELECT o.member_id, product.category_id, 'order:' || o.id AS act
 FROM people
 JOIN crm_order o ON o.member_id = people.id AND o.state IN ('paid', 'part_back')
     AND o.paid_at > %(now)s - interval '90 days'
 JOIN crm_orderitem item ON item.order_id = o.id
 JOIN crm_product product ON product.id = item.product_id
-GROUP BY o.member_id, product.category_id
-HAVING count(DISTINCT o.id) >= 2
+"""
+_acts_of_interest = [_ORDERED]
+# Presales that are not paid in full yet; the shop tells how far they are.
+_PRESALE = """
+SELECT DISTINCT o.member_id, CASE o.presale WHEN 'reserved' THEN 'Reserved, unpaid'
+    ELSE 'Deposit paid' END AS key
+FROM people JOIN crm_order o ON o.member_id = people.id AND o.presale <> ''
+WHERE o.state = 'pending' AND o.placed_at > %(now)s - interval '90 days'
 """
 # Consent as it stands; "marketing consented" needs a yes on record, not only no refusal.
 _CONTACT = """
@@ -194,6 +212,10 @@ CROSS JOIN LATERAL (VALUES
     ('Opted out', people.opted_out_at IS NOT NULL),
     ('No profiling', people.no_personalisation),
     ('Deletion pending', people.purge_due_at IS NOT NULL),
+    ('Quiet-hours preference', EXISTS (
+        SELECT FROM crm_preference own
+        WHERE own.member_id = people.id AND own.quiet_from IS NOT NULL
+    )),
     ('Minor — guardian consent', people.birthday > (%(today)s::date - interval '14 years')),
     ('Marketing consented', people.opted_out_at IS NULL AND (
         SELECT entry.action = 'granted' FROM crm_consententry entry
@@ -227,13 +249,17 @@ GROUPS: list[Group] = [
         ),
         _BUYING,
     ),
-    Group("service", ("Awaiting call-back",), _SERVICE),
-    Group("place", ("Home store", "Tier-1 city", "Lower-tier city"), _PLACE),
+    Group("service", ("In after-sales", "Awaiting call-back"), _SERVICE),
+    Group(
+        "place", ("Home store", "Within 3 km", "Tier-1 city", "Lower-tier city"), _PLACE
+    ),
+    Group("campaign", ("Reserved, unpaid", "Deposit paid"), _PRESALE),
     Group(
         "contact",
         (
             *("Marketing consented", "Opted out", "No profiling"),
             *("Minor — guardian consent", "Deletion pending"),
+            "Quiet-hours preference",
         ),
         _CONTACT,
     ),
@@ -243,3 +269,26 @@ GROUPS: list[Group] = [
 def add_group(group: Group) -> None:
     """A rule of an app above, whose tables are its own."""
     GROUPS.append(group)
+
+
+def add_source(code: str, key: str, select: str) -> None:
+    """Another reason, of an app above, for a key a group decides: either is enough.
+
+    Raises LookupError when no group decides it.
+    """
+    for place, group in enumerate(GROUPS):
+        if group.code == code and key in group.keys:
+            joined = f"({group.select}) UNION ({select})"
+            GROUPS[place] = replace(group, select=joined)
+            return
+    raise LookupError(f"{code}.{key}")
+
+
+def add_interest(select: str) -> None:
+    """Acts, of an app above, that tell of a category: (member_id, category_id, act)."""
+    _acts_of_interest.append(select)
+
+
+def interest() -> str:
+    """The SELECT of the tags of categories."""
+    return _INTEREST.format(acts=" UNION ALL ".join(_acts_of_interest))

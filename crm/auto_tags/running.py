@@ -15,8 +15,8 @@ from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from core import jobs, system_settings
-from core.models import Job, JobRun
+from core import jobs, nightly, system_settings
+from core.models import Job
 from core.registry import PeriodicTask, periodic_tasks
 from core.system_settings import Declaration, declare
 from crm import interactions
@@ -24,6 +24,7 @@ from crm.auto_tags import rules
 from crm.errors import OutsideEveryController
 from crm.models import Category, Member, Tag, TagCount, TagGroup
 from crm.models.tags import Source
+from crm.value import running as value_running
 from crm.value.moments import year_before
 from staff.accounts import system_staff
 from staff.models import Staff
@@ -32,6 +33,7 @@ SYSTEM = "crm.auto_tags"
 JOB = "crm.auto_tags"
 HOUR = "crm.auto_tags_hour"
 STRETCH = 20_000
+CATEGORY_RULE = "90 天内该品类下单或点击 ≥2 次（同一链接一天算一次）"
 CITIES = Path(__file__).parent.parent / "data" / "city_tiers.csv"
 
 # A tag set by hand in an exclusive group keeps the rule's tag away.
@@ -147,7 +149,7 @@ def _interests(controller_id: int) -> list[tuple[rules.Group, dict[str, Any]]]:
             group=group,
             controller_id=controller_id,
             name=f"兴趣·{category.name}"[:40],
-            defaults={"rule": "90 天内该品类下单 ≥2 次"},
+            defaults={"rule": CATEGORY_RULE},
         )
         if not tag.is_archived:
             found[category.pk] = tag.pk
@@ -158,23 +160,18 @@ def _interests(controller_id: int) -> list[tuple[rules.Group, dict[str, Any]]]:
         "is_exclusive": group.is_exclusive,
         "days": group.expires_after_days,
     }
-    return [(rules.Group("interest", (), rules.INTEREST), told)] if found else []
+    return [(rules.Group("interest", (), rules.interest()), told)] if found else []
 
 
 # -- the job
 
 
 def start_nightly() -> bool:
-    """Start tonight's job once its hour has come; whoever rings, once a night."""
-    now = timezone.localtime()
-    if now.hour < int(system_settings.get(HOUR)):
-        return False
-    slot = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with transaction.atomic():
-        _run, is_new = JobRun.objects.get_or_create(job=JOB, slot=slot)
-        if is_new:
-            jobs.start(JOB, actor=system_staff(SYSTEM))
-    return is_new
+    """Start tonight's job when its hour has come and the values are computed."""
+    hour = int(system_settings.get(HOUR))
+    return nightly.start(
+        JOB, hour=hour, actor=system_staff(SYSTEM), after=value_running.JOB
+    )
 
 
 def start(*, actor: Staff) -> Job:
@@ -209,7 +206,9 @@ def register() -> None:
             HOUR,
             gettext_lazy("Hour at which the tag rules run"),
             4,
-            help_text=gettext_lazy("After the values, which they read; once a night."),
+            help_text=gettext_lazy(
+                "Not before the values are computed, which they read; once a night."
+            ),
             minimum=0,
             maximum=23,
         )

@@ -231,6 +231,8 @@ _ORDER_COLUMNS = (
     Column("code", _("order number"), _of_order("code")),
     Column("shop", _("shop"), _of_order("shop")),
     Column("state", _("state"), lambda row, _r: row[0].get_state_display()),
+    Column("presale", _("presale"), lambda row, _r: row[0].get_presale_display(), False),
+    Column("after_sales", _("after-sales"), lambda row, _r: row[0].get_after_sales_display(), False),
     Column("placed_at", _("placed at"), _of_order("placed_at")),
     Column("paid_at", _("paid at"), _of_order("paid_at")),
     Column("amount", _("amount"), _of_order("amount")),

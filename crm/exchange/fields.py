@@ -89,6 +89,8 @@ _ORDERS = (
     Field("placed_at", _("placed at"), ("下单时间", "订单时间", "创建时间", "订单创建时间", "placedat", "orderedat", "createdat", "orderdate"), is_required=True),
     Field("paid_at", _("paid at"), ("付款时间", "支付时间", "paidat", "paymenttime")),
     Field("state", _("state"), ("订单状态", "状态", "state", "status", "orderstatus")),
+    Field("presale", _("presale"), ("预售状态", "预售", "presale", "presalestate"), hint=_("已预约 or 已付定金, while the order is not paid")),
+    Field("after_sales", _("after-sales"), ("售后状态", "售后", "aftersales", "aftersalesstate"), hint=_("处理中 or 已完结")),
     Field("amount", _("amount"), ("实付金额", "实付", "订单金额", "支付金额", "实收金额", "金额", "amount", "paidamount", "total"), hint=_("of the whole order; without it: the sum of its items")),
     Field("discount", _("discount"), ("优惠", "优惠金额", "折扣", "折扣金额", "discount")),
     Field("product", _("product number"), ("商品编码", "商品编号", "货号", "款号", "sku", "商家编码", "productcode", "productno", "skuid")),

@@ -26,7 +26,7 @@ MAX_ITEMS = 500
 # What every row of an order says of the whole order.
 _OF_ORDER = (
     *("placed_at", "paid_at", "state", "amount", "discount", "store", "coupon"),
-    *("pickup", "region", "note"),
+    *("pickup", "region", "note", "presale", "after_sales"),
 )
 _BACK = (Order.State.REFUNDED, Order.State.PARTLY_REFUNDED)
 
@@ -72,6 +72,8 @@ class OrderRows(MemberRows):
             "placed_at": moment,
             "paid_at": moment,
             "state": values.order_state,
+            "presale": values.presale,
+            "after_sales": values.after_sales,
             "amount": money,
             "discount": money,
             "product": lambda text: values.words(text, 64),
@@ -177,6 +179,8 @@ class OrderRows(MemberRows):
             code=sheaf.code,
             placed_at=whole["placed_at"],
             state=state,
+            presale=whole.get("presale", ""),
+            after_sales=whole.get("after_sales", ""),
             paid_at=whole.get("paid_at") or _paid_at(state, whole["placed_at"]),
             amount=whole.get("amount"),
             discount=whole.get("discount", Decimal(0)),

@@ -24,6 +24,8 @@ WORDS: dict[str, Text] = {
     "bad_birthday": _("The birthday lies before 1900 or in the future."),
     "bad_amount": _("This is no amount; write it as 128.00."),
     "bad_quantity": _("The quantity is a whole number from 1 to 99999."),
+    "bad_presale": _("This state of a presale is not known; write 已预约 or 已付定金."),
+    "bad_after_sales": _("This state of an after-sales case is not known; write 处理中, 已完结 or 无."),
     "bad_state": _("This state of an order is not known; write 已付款, 已退款, 部分退款, 待付款 or 已取消."),
     "bad_store": _("No store of this name lies in your scope."),
     "store_not_unique": _("Several stores have this name: write the name of the unit above before it, 华东·静安寺店."),

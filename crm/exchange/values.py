@@ -44,6 +44,15 @@ _STATES = {
     **dict.fromkeys(("已退款", "退款成功", "全额退款", "refunded"), Order.State.REFUNDED),
     **dict.fromkeys(("已取消", "已关闭", "交易关闭", "取消", "cancelled", "canceled", "closed"), Order.State.CANCELLED),
 }  # fmt: skip
+_PRESALES = {
+    **dict.fromkeys(("已预约", "预约", "预约未付", "待付定金", "reserved"), Order.Presale.RESERVED),
+    **dict.fromkeys(("已付定金", "定金已付", "待付尾款", "deposit"), Order.Presale.DEPOSIT),
+}  # fmt: skip
+_AFTER_SALES = {
+    **dict.fromkeys(("处理中", "售后中", "进行中", "待处理", "退款中", "open"), Order.AfterSales.OPEN),
+    **dict.fromkeys(("已完结", "已完成", "已关闭", "已撤销", "退款成功", "closed", "done"), Order.AfterSales.CLOSED),
+    **dict.fromkeys(("无", "无售后", "-", "none"), ""),
+}  # fmt: skip
 _DAY = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})日?")
 _EXCEL_EPOCH = date(1899, 12, 30)
 _LARGEST = Decimal("9999999999.99")
@@ -183,6 +192,20 @@ def order_state(text: str) -> str:
     found = _STATES.get(re.sub(r"\s", "", text).casefold())
     if found is None:
         raise BadCell("bad_state")
+    return str(found)
+
+
+def presale(text: str) -> str:
+    found = _PRESALES.get(re.sub(r"\s", "", text).casefold())
+    if found is None:
+        raise BadCell("bad_presale")
+    return str(found)
+
+
+def after_sales(text: str) -> str:
+    found = _AFTER_SALES.get(re.sub(r"\s", "", text).casefold())
+    if found is None:
+        raise BadCell("bad_after_sales")
     return str(found)
 
 

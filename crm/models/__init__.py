@@ -12,6 +12,7 @@ from crm.models.consents import (
 )
 from crm.models.exchanges import Export, Import, ImportProblem, MappingMemory
 from crm.models.merges import MatchReview, Merge, MergeStep
+from crm.models.nearby import Nearby
 from crm.models.notes import Note
 from crm.models.orders import Category, Order, OrderItem, Product, Refund
 from crm.models.people import (
@@ -49,6 +50,7 @@ __all__ = [
     "MemberValue",
     "Merge",
     "MergeStep",
+    "Nearby",
     "Note",
     "Order",
     "OrderItem",

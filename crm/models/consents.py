@@ -37,6 +37,7 @@ class Purpose(models.TextChoices):
     PROFILE = "profile", _("profile data")
     TOPIC = "topic", _("messages on a topic")
     FREQUENCY = "frequency", _("how often")
+    QUIET = "quiet_hours", _("hours of rest")
     PERSONALISATION = "personalisation", _("personalised choice")
 
 
@@ -177,6 +178,9 @@ class ConsentEntry(models.Model):
     max_per_week = models.PositiveSmallIntegerField(
         _("messages a week, at most"), null=True, blank=True
     )
+    # With Action.LIMITED of the purpose "quiet_hours".
+    quiet_from = models.TimeField(_("do not disturb from"), null=True, blank=True)
+    quiet_until = models.TimeField(_("do not disturb until"), null=True, blank=True)
     account = models.ForeignKey(
         Account,
         on_delete=models.PROTECT,
@@ -253,6 +257,8 @@ class ConsentEntry(models.Model):
         if self.max_per_week is not None:
             words = _("at most %(count)d a week")
             more.append(words % {"count": self.max_per_week})
+        if self.quiet_from is not None and self.quiet_until is not None:
+            more.append(f"{self.quiet_from:%H:%M}–{self.quiet_until:%H:%M}")
         return " · ".join([self.purpose_words, *map(str, more)])
 
 
@@ -290,6 +296,9 @@ class Preference(models.Model):
     max_per_week = models.PositiveSmallIntegerField(
         _("messages a week, at most"), null=True, blank=True
     )
+    # Both or none; over midnight where the end is the smaller one (crm.quiet_hours).
+    quiet_from = models.TimeField(_("do not disturb from"), null=True, blank=True)
+    quiet_until = models.TimeField(_("do not disturb until"), null=True, blank=True)
     changed_at = models.DateTimeField(_("changed at"), default=timezone.now)
     link_serial = models.PositiveIntegerField(default=0, editable=False)
 

@@ -124,6 +124,18 @@ class Order(models.Model):
         REFUNDED = "refunded", _("Refunded")
         CANCELLED = "cancelled", _("Cancelled")
 
+    class Presale(models.TextChoices):
+        """How far the buyer of a presale is while the order is not paid."""
+
+        RESERVED = "reserved", _("Reserved, nothing paid")
+        DEPOSIT = "deposit", _("Deposit paid")
+
+    class AfterSales(models.TextChoices):
+        """The shop's own case of return, exchange or repair."""
+
+        OPEN = "open", _("After-sales case open")
+        CLOSED = "closed", _("After-sales case closed")
+
     COUNTED = (State.PAID, State.PARTLY_REFUNDED)
 
     controller = models.ForeignKey(
@@ -157,6 +169,22 @@ class Order(models.Model):
     buyer = models.CharField(_("buyer"), max_length=64, blank=True)
     state = models.CharField(
         _("state"), max_length=10, choices=State.choices, default=State.PAID
+    )
+    presale = models.CharField(
+        _("presale"),
+        max_length=8,
+        choices=Presale.choices,
+        blank=True,
+        default="",
+        db_default="",
+    )
+    after_sales = models.CharField(
+        _("after-sales"),
+        max_length=6,
+        choices=AfterSales.choices,
+        blank=True,
+        default="",
+        db_default="",
     )
     placed_at = models.DateTimeField(_("placed at"), default=timezone.now)
     paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
@@ -198,6 +226,17 @@ class Order(models.Model):
                 fields=["controller", "buyer"],
                 condition=models.Q(member__isnull=True) & ~models.Q(buyer=""),
                 name="crm_order_unbound",
+            ),
+            # Few of many: the rules of tags look for them by member.
+            models.Index(
+                fields=["member"],
+                condition=~models.Q(presale=""),
+                name="crm_order_presale",
+            ),
+            models.Index(
+                fields=["member"],
+                condition=~models.Q(after_sales=""),
+                name="crm_order_after_sales",
             ),
         ]
 

@@ -1,7 +1,7 @@
 """Who is in a dynamic segment, written down: one query a segment, differences only.
 
 A segment is computed when it is due: after its rule changed, after one it refers to
-changed its members, and every night. Segments are taken in the order in which they need
+changed its members, and every night once the tags are put right. Segments are taken in the order in which they need
 each other. What was found counts only if the rule is still the one it was found by.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -21,11 +21,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from psycopg.errors import QueryCanceled
 
-from core import jobs, system_settings
+from core import jobs, nightly, system_settings
 from core.errors import AppError
 from core.models import Job
 from core.registry import Text
 from crm import tagging
+from crm.auto_tags import running as auto_tags
 from crm.models import Member, Segment, SegmentMember, Tag
 from crm.registry import on_purge, tag_uses
 from crm.segments.compiling import members_of
@@ -35,8 +36,8 @@ from crm.segments.references import ids_in, parse, segments_in
 logger = logging.getLogger(__name__)
 
 JOB = "crm.segment_compute"
-# How long after the night's scores (crm.value) the round begins.
-AFTER_SCORES = timedelta(minutes=45)
+# The step of the night (core.nightly) that makes every dynamic segment due.
+ROUND = "crm.segment_round"
 STATEMENT_MINUTES = 10
 WORK_MEMORY = "128MB"
 _LOCK = 7_301_440
@@ -177,11 +178,26 @@ def _wake_dependents(segment: Segment, at: datetime) -> None:
 
 
 def next_night(after: datetime) -> datetime:
-    """When the nightly round begins next, strictly later."""
-    hour = int(system_settings.get("value_hour"))
-    today = datetime.combine(timezone.localtime(after).date(), time(hour))
-    tonight = timezone.make_aware(today) + AFTER_SCORES
-    return tonight if tonight > after else tonight + timedelta(days=1)
+    """By when it is computed again at the latest, should no round come before."""
+    midnight = timezone.localtime(after).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    return nightly.latest(_round_hour(), midnight + timedelta(days=1))
+
+
+def _round_hour() -> int:
+    return int(system_settings.get(auto_tags.HOUR))
+
+
+def start_round() -> int:
+    """Make every dynamic segment due, once a night, after the tags; how many were not."""
+    now = timezone.now()
+    with transaction.atomic():
+        hour = _round_hour()
+        if nightly.take_turn(ROUND, hour=hour, after=auto_tags.JOB) is None:
+            return 0
+        rows = Segment.objects.in_use().filter(kind=Segment.Kind.DYNAMIC)
+        return rows.exclude(due_at__lte=now).update(due_at=now)
 
 
 # -- many of them

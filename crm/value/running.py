@@ -15,8 +15,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core import doorbell, jobs, system_settings
-from core.models import Job, JobRun
+from core import doorbell, jobs, nightly, system_settings
+from core.models import Job
 from crm.errors import OutsideEveryController
 from crm.journal import Undo
 from crm.models import (
@@ -188,15 +188,8 @@ def _chunks(controller_id: int) -> Iterator[tuple[People, int]]:
 
 def start_nightly() -> bool:
     """Start tonight's job once its hour has come; whoever rings, once a night."""
-    now = timezone.localtime()
-    if now.hour < int(system_settings.get("value_hour")):
-        return False
-    slot = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    with transaction.atomic():
-        _run, is_new = JobRun.objects.get_or_create(job=JOB, slot=slot)
-        if is_new:
-            jobs.start(JOB, actor=system_staff(WRITER))
-    return is_new
+    hour = int(system_settings.get("value_hour"))
+    return nightly.start(JOB, hour=hour, actor=system_staff(WRITER))
 
 
 def start(*, actor: Staff) -> Job:

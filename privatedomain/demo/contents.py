@@ -185,6 +185,8 @@ def _articles(desk: Desk) -> None:
             "picture_id": _poster(desk, "冬季护理", (940, 400)).pk,
         },
         source_type="problem",
+        subject="how_to",
+        category="beauty",
         product_tie="山茶花面霜",
         rights_note="文：内容组；图：自有拍摄",
     )

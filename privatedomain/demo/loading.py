@@ -13,10 +13,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import AppError
-from crm import partitions, value
+from crm import auto_tags, partitions, value
 from privatedomain.demo import (
     accounts,
     answers,
+    choices,
     contents,
     dialogues,
     people,
@@ -76,10 +77,14 @@ def load() -> Loaded:
         )
         tags.put_on(world, members)
         purchases.write(units["brand"], members, owner)
+        choices.open_doors(units)
+        choices.tell(world, members)
+        auto_tags.run_all()  # campaigns speak to who carries their tags
         plans.plan(contents.Desk(units, apps, logins), world, owner)
         written = talks.write_closed(world, members, _by_slug(apps, queues), agents)
     purchases.open_shop(owner)
     value.recompute_all()
+    auto_tags.run_all()
     return Loaded(len(members), written)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from crm import orders
-from crm.models import Category, Member
+from crm.models import Category, Member, Order
 from privatedomain.demo import phones
 from staff import tokens
 from staff.models import OrgUnit, Staff
@@ -30,6 +30,8 @@ PRODUCTS = [
 # How many of a hundred members bought how often.
 HABITS = [(40, 0), (25, 1), (20, 3), (15, 8)]
 DAYS = 500
+# The share of members with a presale that is not paid in full yet.
+PRESALES = 0.06
 
 
 def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
@@ -48,10 +50,38 @@ def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
     for member in members:
         if member.controller_id != brand.pk:
             continue
+        is_thrifty = chance.random() < 0.15
         for at in _moments(chance):
             written += 1
-            _order(brand, member, at, chance, written, actor)
+            _order(brand, member, at, chance, written, actor, is_thrifty=is_thrifty)
+        if chance.random() < PRESALES:
+            written += 1
+            _presale(brand, member, chance, written, actor)
     return written
+
+
+def _presale(
+    brand: OrgUnit, member: Member, chance: random.Random, number: int, actor: Staff
+) -> None:
+    """Reserved before the sale, with the deposit paid or not yet."""
+    at = timezone.now() - timedelta(
+        days=chance.randint(1, 12), hours=chance.randrange(9)
+    )
+    code, _name, _category, price = PRODUCTS[0]
+    orders.record(
+        brand,
+        orders.Told(
+            shop=SHOP,
+            code=f"P{at:%y%m%d}{number:05d}",
+            placed_at=at,
+            state=Order.State.PENDING,
+            presale=chance.choice(Order.Presale.values),
+            lines=[orders.Line(code, 1, Decimal(price))],
+            store=member.org_unit,
+            buyer=orders.Buyer(member=member),
+        ),
+        actor=actor,
+    )
 
 
 def _moments(chance: random.Random) -> list[datetime]:
@@ -75,9 +105,12 @@ def _order(
     chance: random.Random,
     number: int,
     actor: Staff,
+    *,
+    is_thrifty: bool,
 ) -> None:
     chosen = chance.sample(PRODUCTS, chance.choice((1, 1, 2)))
     lines = [orders.Line(code, 1, Decimal(price)) for code, _n, _c, price in chosen]
+    is_open = at > timezone.now() - timedelta(days=30) and chance.random() < 0.2
     order, _is_new = orders.record(
         brand,
         orders.Told(
@@ -86,7 +119,8 @@ def _order(
             placed_at=at,
             paid_at=at,
             lines=lines,
-            has_coupon=chance.random() < 0.3,
+            has_coupon=chance.random() < (0.95 if is_thrifty else 0.2),
+            after_sales=Order.AfterSales.OPEN if is_open else "",
             is_pickup=chance.random() < 0.2,
             store=member.org_unit,
             buyer=orders.Buyer(member=member),

@@ -20,6 +20,11 @@ from core.templatetags.console import status
 from staff import orgunits
 from staff.models import OrgUnit, Staff
 
+FIELDS = [
+    *("name", "kind", "parent", "is_separate_controller"),
+    *("latitude", "longitude", "is_active"),
+]
+
 
 class OrgUnitForm(forms.ModelForm):  # type: ignore[type-arg]
     """Tries the change where the form can still say what is wrong with it."""
@@ -28,7 +33,7 @@ class OrgUnitForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = OrgUnit
-        fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
+        fields = FIELDS
 
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or self.cleaned_data
@@ -46,7 +51,7 @@ class OrgUnitAdmin(ScopedAdmin):
     search_fields = ["name"]
     list_select_related = ["controller"]
     ordering = ["path"]
-    fields = ["name", "kind", "parent", "is_separate_controller", "is_active"]
+    fields = FIELDS
     autocomplete_fields = ["parent"]
     actions = None
 

@@ -16,7 +16,7 @@ from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Response, Touch
 from core.models import AuditEntry, SystemSetting
 from crm import complaints, consent, preference_links
-from crm.models import Topic
+from crm.models import Member, Preference, Topic
 from staff.models import Approval
 from tests.campaigns.speaking import (
     World,
@@ -250,6 +250,38 @@ def test_quiet_hours_hold_it_and_it_goes_on_by_itself(world: World) -> None:
     Touch.objects.filter(pk=touch.pk).update(resumes_at=timezone.now())
     assert until_done(touch).state == "done"
     assert world.received(touch) == [1, 1]
+
+
+def test_who_rests_now_gets_it_when_their_hours_are_over(world: World) -> None:
+    members = world.people(4)
+    for member in members[:2]:
+        rest_around_now(member)
+    touch = world.touch(batch_size=2)
+    sending.start(touch, actor=world.boss)
+    turn(3)
+    assert states(touch) == {("accepted", ""), ("waiting", "")}
+    assert world.received(touch) == [1, 1]
+    Preference.objects.all().delete()
+    assert until_done(touch).state == "done"
+    assert world.received(touch) == [1] * 4
+
+
+def test_who_rests_until_it_is_over_is_left_out(world: World) -> None:
+    members = world.people(3)
+    rest_around_now(members[0])
+    soon = timezone.now() + timedelta(minutes=30)
+    touch = world.touch(valid_until=soon)
+    assert Recipient.objects.get(member=members[0]).reason == "own_hours"
+    sending.start(touch, actor=world.boss)
+    until_done(touch)
+    assert counts_of(touch).reasons == {"own_hours": 1}
+
+
+def rest_around_now(member: Member) -> None:
+    now, hour = timezone.localtime(), timedelta(hours=1)
+    Preference.objects.create(
+        member=member, quiet_from=(now - hour).time(), quiet_until=(now + hour).time()
+    )
 
 
 def test_quiet_hours_hold_what_is_being_sent_too(world: World) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from content import items, registry, review, slots
 from content.models import Item, Picture, Version
 from core.models import AuditEntry
+from crm.models import Category
 from staff.models import Approval
 from tests.content.world import TEXT, later, newest, png
 
@@ -303,3 +304,18 @@ def test_the_home_page_says_what_waits_for_whom(client, newsroom):
     home = client.get("/admin/").content.decode()
     assert "已退回：黑五" in home
     assert "的排期未通过审核：感恩节信" in home
+
+
+def test_what_it_is_about_is_chosen_from_the_catalogue(writer, form):
+    Category.objects.create(code="skin", name="护肤")
+    writer.post(ADD, form(subject="how_to", category="skin"))
+    item = Item.objects.get()
+    assert (item.subject, item.category) == ("how_to", "skin")
+    assert "护肤" in writer.get(page(item)).content.decode()
+    for wrong in ({"subject": "x"}, {"category": "nobodys"}):
+        assert writer.post(ADD, form(**wrong)).status_code == 400
+    # What the catalogue no longer knows stays with what named it.
+    Category.objects.all().delete()
+    writer.post(page(item), form(subject="origin", category="skin"))
+    item.refresh_from_db()
+    assert (item.subject, item.category) == ("origin", "skin")

@@ -456,3 +456,18 @@ def test_orders_come_with_items_and_refunds_and_coming_again_changes_nothing(
     bring_in(place.client, HEAD + "13800000007,陈晨,,V7\n")
     waiting.refresh_from_db()
     assert waiting.member.display_name == "陈晨"
+
+
+def test_a_file_tells_of_presales_and_after_sales(place: SimpleNamespace) -> None:
+    text = (
+        "订单号,下单时间,实付金额,订单状态,预售状态,售后状态\n"
+        "B1,2026-05-01,300,待付款,已付定金,\n"
+        "B2,2026-05-01,300,已付款,,处理中\n"
+        "B3,2026-05-01,300,已付款,,也许\n"
+    )
+    batch = bring_in(place.client, text, {"kind": "orders"}, shop="mini")
+    assert [(line, code) for line, _c, code in problems(batch)] == [
+        (4, "bad_after_sales")
+    ]
+    rows = Order.objects.order_by("code").values_list("presale", "after_sales")
+    assert list(rows) == [("deposit", ""), ("", "open")]

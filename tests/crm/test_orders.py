@@ -73,6 +73,21 @@ def test_an_order_told_twice_is_one_with_its_items_and_buyer(brand, seller, seru
     assert [row["code"] for row in shown] == ["A1"]
 
 
+def test_a_presale_and_an_after_sales_case_go_as_the_shop_tells(seller, client):
+    def told(**fields):
+        found = order(seller, **fields).json()
+        return found["state"], found["presale"], found["after_sales"]
+
+    assert told(state="pending", presale="reserved") == ("pending", "reserved", "")
+    assert told(state="pending", presale="deposit") == ("pending", "deposit", "")
+    client.force_login(seller.person)
+    page = client.get(reverse("admin:crm_order_changelist")).content.decode()
+    assert "未付款 · 已付定金" in page or "待付款 · 已付定金" in page
+    assert told(after_sales="open") == ("paid", "deposit", "open")
+    assert told() == ("paid", "deposit", "open")  # left out: as it stands
+    assert told(after_sales="closed") == ("paid", "deposit", "closed")
+
+
 def test_an_order_of_a_stranger_waits_until_somebody_is_known_by_the_buyer_id(
     brand, seller
 ):
@@ -101,6 +116,8 @@ def test_an_order_of_a_stranger_waits_until_somebody_is_known_by_the_buyer_id(
         ({"sort": "x"}, 400),
         ({"code": ""}, 400),
         ({"state": "refunded"}, 400),
+        ({"presale": "paid"}, 400),
+        ({"after_sales": ""}, 400),
     ],
 )
 def test_what_a_shop_tells_wrong_is_refused_and_nothing_is_written(

@@ -10,12 +10,21 @@ from urllib.parse import urlsplit
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from core.models import AuditEntry, SystemSetting
-from crm import consent, consent_texts, merging, preference_links, preference_views
+from crm import (
+    consent,
+    consent_texts,
+    merging,
+    preference_links,
+    preference_views,
+    quiet_hours,
+)
 from crm.models import ConsentEntry, Event, Identity, Member, Preference, Topic
 from staff.accounts import system_staff
+from tests.conftest import build_staff
 
 ALL_ON = {"do": "save", "often": "0", "personal": "1"}
 
@@ -278,3 +287,38 @@ def test_the_placeholder_becomes_the_persons_own_address(member):
     payload = {"article": {"title": "t", "content_html": "<p>{偏好中心}</p>"}}
     filled = preference_links.filled(payload, "https://x/p/1")
     assert filled["article"]["content_html"] == "<p>https://x/p/1</p>"
+
+
+def test_hours_of_rest_are_chosen_on_the_page_and_shown_to_colleagues(member, world):
+    browser, path = Client(), path_of(member)
+    wanted = everything_on(member)
+
+    def chosen():
+        row = Preference.objects.filter(member=member).first()
+        return row and str(quiet_hours.of(row.quiet_from, row.quiet_until) or "")
+
+    browser.post(path, wanted | {"quiet": "21:00–09:00"})
+    assert chosen() == "21:00–09:00"
+    browser.post(path, wanted)  # a page from before says nothing of hours
+    assert chosen() == "21:00–09:00"
+    own = {"quiet": "own", "quiet_from": "13:30", "quiet_until": "15:00"}
+    browser.post(path, wanted | own)
+    assert chosen() == "13:30–15:00"
+    assert 'value="13:30"' in browser.get(path).content.decode()
+    for wrong in ({"quiet_until": "13:30"}, {"quiet_from": "25:00"}, {"quiet": "x"}):
+        assert browser.post(path, wanted | own | wrong).status_code == 400
+    assert chosen() == "13:30–15:00"
+    entries = ConsentEntry.objects.filter(purpose="quiet_hours")
+    assert [each.what_words for each in entries] == [
+        "勿扰时段 · 13:30–15:00",
+        "勿扰时段 · 21:00–09:00",
+    ]
+
+    staff = Client()
+    staff.force_login(build_staff("ops_manager", org_unit=world.brand))
+    page = staff.get(reverse("admin:crm_member_change", args=[member.pk]))
+    assert "勿扰时段 13:30–15:00" in page.content.decode()
+
+    browser.post(path, wanted | {"quiet": ""})
+    assert chosen() == ""
+    assert entries.first().action == "granted"

@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from campaigns import counts
 from campaigns.models import Touch
 from content.models import AnswerRule, Item, Slot
-from crm.models import Event, Identity, Member, Relation
+from crm.auto_tags import run_all
+from crm.models import Event, Identity, Member, MemberTag, Relation
 from service.models import Conversation, Queue
 from staff.models import OrgUnit, Staff
 from wechat.models import Account, App, Colleague, KfAccount
@@ -65,6 +66,16 @@ def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
     assert done.accepted > 10
     assert done.excluded > 0
     assert done.waiting == 0
+
+    by_rule = MemberTag.objects.filter(tag__group__source="auto")
+    by_hand = by_rule.exclude(source="auto").exclude(tag__name="好评用户")
+    assert not by_hand.exists()
+    groups = set(by_rule.values_list("tag__group__code", flat=True))
+    assert groups >= {
+        *("lifecycle", "source", "engagement", "buying", "interest", "service"),
+        *("place", "contact", "campaign"),
+    }
+    assert run_all() == {"put": 0, "taken": 0}
 
     with pytest.raises(CommandError):
         load()

@@ -93,3 +93,31 @@ def test_the_list_shows_the_tree(tree: dict[str, OrgUnit], chief: Staff) -> None
     page = client.get(reverse("admin:staff_orgunit_changelist")).content.decode()
     order = [page.index(f">{name}<") for name in ("brand", "east", "dealer", "shop")]
     assert order == sorted(order)
+
+
+def test_only_a_store_has_a_place_and_both_coordinates_of_it(
+    tree: dict[str, OrgUnit], chief: Staff
+) -> None:
+    client = Client()
+    client.force_login(chief)
+
+    def save(unit: OrgUnit, **place: str) -> str:
+        page = client.post(
+            reverse("admin:staff_orgunit_change", args=[unit.pk]),
+            {
+                "name": unit.name,
+                "kind": unit.kind,
+                "is_active": "on",
+                "parent": str(unit.parent_id),
+                **place,
+            },
+        )
+        return page.content.decode()
+
+    shop = tree["shop"]
+    assert "经纬度请都填" in save(shop, latitude="31.22")
+    assert "只有门店才有坐标" in save(tree["west"], latitude="31.22", longitude="121.4")
+    assert "180" in save(shop, latitude="31.22", longitude="200")
+    assert _fresh(shop).latitude is None
+    assert save(shop, latitude="31.224", longitude="121.4453") == ""
+    assert str(_fresh(shop).longitude) == "121.445300"
