@@ -169,7 +169,6 @@ _JUDGED = """
     LEFT JOIN refused_phone ON refused_phone.phone_hash = people.phone_hash
     LEFT JOIN open_window ON open_window.recipient = people.reached_at
     {declined}
-    {resting}
 )
 """
 # Of several records with one phone that could get it, the earliest does. Those who share
@@ -290,7 +289,6 @@ def _judged(prefix: str = "") -> str:
         chosen=permission.CHOSEN,
         declined=permission.JOIN,
         rests=quiet_hours.RESTS,
-        resting=quiet_hours.JOIN,
     )
 
 

@@ -17,7 +17,7 @@ from core import audit
 from crm import evidence, merging, reviews
 from crm.errors import AlreadyDecided, DifferentControllers
 from crm.evidence import PHONE, SHARED_PHONE, Key
-from crm.models import Identity, MatchReview, Member, Order
+from crm.models import Coupon, Identity, MatchReview, Member, Order
 from crm.phones import phone_digest
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
@@ -235,7 +235,7 @@ def _who_stays(one: Member, other: Member) -> tuple[Member, Member]:
 def bind_buyer(
     controller: OrgUnit, buyer: str, member: Member, *, actor: Staff
 ) -> list[int] | None:
-    """Note what a shop calls the member and hand them the orders that waited for it.
+    """Note what a shop calls the member and hand them what waited for it.
 
     Returns the ids of the orders; None when the shop's buyer is known as somebody else:
     then the pair is on the review list. Raises DifferentControllers.
@@ -263,12 +263,19 @@ def bind_buyer(
     ).exclude(buyer="")
     pks = list(waiting.order_by("pk").select_for_update().values_list("pk", flat=True))
     Order.objects.filter(pk__in=pks).update(member=member)
+    held = Coupon.objects.filter(
+        controller=controller, buyer=buyer, member__isnull=True
+    ).exclude(buyer="")
+    held.update(member=member)
     return pks
 
 
 @transaction.atomic
 def unbind_buyer(controller: OrgUnit, buyer: str, *, actor: Staff) -> list[int]:
-    """The shop's buyer is not this member: the orders wait again. Ids of the orders."""
+    """The shop's buyer is not this member: what they bought waits again.
+
+    Returns the ids of the orders.
+    """
     identity = (
         Identity.objects.select_for_update(of=("self",))
         .filter(controller=controller, kind=Identity.Kind.BUYER, value=buyer)
@@ -281,6 +288,8 @@ def unbind_buyer(controller: OrgUnit, buyer: str, *, actor: Staff) -> list[int]:
     )
     pks = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
     Order.objects.filter(pk__in=pks).update(member=None)
+    held = Coupon.objects.filter(member=identity.member_id, buyer=buyer)
+    held.update(member=None)
     audit.record("crm.member.buyer_unbound", identity.member, actor=actor)
     identity.delete()
     return pks

@@ -331,7 +331,15 @@ def as_told(given: dict[str, Any], staff: Staff) -> orders.Told:
 
     Raises orders.Unknown.
     """
-    buyer = dict(given.pop("buyer", {}))
+    buyer = as_buyer(given.pop("buyer", {}), staff)
+    lines = [orders.Line(**line) for line in given.pop("items", [])]
+    store = _store(given.pop("store", None), staff)
+    return orders.Told(**given, buyer=buyer, lines=lines, store=store)
+
+
+def as_buyer(given: dict[str, Any], staff: Staff) -> orders.Buyer:
+    """Raises orders.Unknown for an account that is not one of the controller's."""
+    buyer = dict(given)
     slug = buyer.pop("account", "")
     if slug:
         rows = Account.objects.filter(org_unit__controller=staff.org_unit.controller_id)  # type: ignore[union-attr]
@@ -340,9 +348,7 @@ def as_told(given: dict[str, Any], staff: Staff) -> orders.Told:
             raise orders.Unknown.account(slug)
     elif "openid" in buyer:
         raise orders.Unknown.account("–")
-    lines = [orders.Line(**line) for line in given.pop("items", [])]
-    store = _store(given.pop("store", None), staff)
-    return orders.Told(**given, buyer=orders.Buyer(**buyer), lines=lines, store=store)
+    return orders.Buyer(**buyer)
 
 
 def _store(wanted: int | None, staff: Staff) -> OrgUnit | None:

@@ -145,7 +145,7 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
     for an order of a unit the actor's place does not reach.
     """
     products = _products(controller, told.lines)
-    member = _member_of(controller, told.buyer)
+    member = member_of(controller, told.buyer)
     if member is not None and told.buyer.buyer:
         bound = matching.bind_buyer(controller, told.buyer.buyer, member, actor=actor)
         if bound is None:  # known as somebody else's: the pair is on the review list
@@ -219,7 +219,8 @@ def _products(controller: OrgUnit, lines: Sequence[Line]) -> dict[str, int]:
     return found
 
 
-def _member_of(controller: OrgUnit, buyer: Buyer) -> Member | None:
+def member_of(controller: OrgUnit, buyer: Buyer) -> Member | None:
+    """Who the shop means, as far as anybody of the data controller is known by it."""
     if buyer.member is not None:
         return buyer.member
     found = matching.find_by(

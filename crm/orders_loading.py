@@ -110,7 +110,10 @@ def write(
 
 
 def adopt_waiting(controller: int, pairs: Iterable[tuple[str, int]]) -> list[int]:
-    """Give orders that waited under a buyer id to the member; members who got some."""
+    """Give orders (and coupons) that waited under a buyer id to the member.
+
+    Returns the members who got orders.
+    """
     found = list(pairs)
     if not found:
         return []
@@ -118,6 +121,7 @@ def adopt_waiting(controller: int, pairs: Iterable[tuple[str, int]]) -> list[int
     with connection.cursor() as cursor:
         cursor.execute(_ADOPT, [list(buyers), list(members), controller])
         owners = sorted({row[0] for row in cursor})
+        cursor.execute(_ADOPT_COUPONS, [list(buyers), list(members), controller])
     value.changed(owners)
     return owners
 
@@ -252,4 +256,10 @@ FROM unnest(%s::text[], %s::bigint[]) AS given (buyer, member)
 WHERE crm_order.controller_id = %s AND crm_order.buyer = given.buyer
     AND crm_order.buyer <> '' AND crm_order.member_id IS NULL
 RETURNING crm_order.member_id
+"""
+_ADOPT_COUPONS = """
+UPDATE crm_coupon SET member_id = given.member
+FROM unnest(%s::text[], %s::bigint[]) AS given (buyer, member)
+WHERE crm_coupon.controller_id = %s AND crm_coupon.buyer = given.buyer
+    AND crm_coupon.buyer <> '' AND crm_coupon.member_id IS NULL
 """

@@ -21,6 +21,7 @@ from core import audit
 from crm import list_counts, registry
 from crm.identities import digest
 from crm.models import (
+    Coupon,
     Event,
     Identity,
     MatchReview,
@@ -143,6 +144,7 @@ def _let_go(people: list[int]) -> None:
     orders = Order.objects.filter(member__in=people)
     Refund.objects.filter(order__in=orders).update(reason="")
     orders.update(member=None, buyer="", region="", note="")
+    Coupon.objects.filter(member__in=people).delete()
     SegmentMember.objects.filter(member__in=people).delete()
     TagSet.objects.filter(member__in=people).delete()
     pairs = Q(first__in=people) | Q(second__in=people)

@@ -13,6 +13,7 @@ from campaigns import api as campaigns
 from content import api as content
 from core.rest.views import NoSuchAddress
 from crm import api as crm
+from crm import coupon_api as coupons
 from crm import order_api as orders
 from crm import segment_api as segments
 from reports import api as reports
@@ -29,6 +30,7 @@ ADDRESSES: list[tuple[str, type[APIView], str]] = [
     ("orders", orders.Orders, "orders"),
     ("orders/<int:id>", orders.OneOrder, "order"),
     ("orders/<int:id>/refunds", orders.Refunds, "refunds"),
+    ("coupons", coupons.Coupons, "coupons"),
     ("segments", segments.Segments, "segments"),
     ("segments/estimate", segments.Estimate, "segment-estimate"),
     ("segments/<int:id>", segments.OneSegment, "segment"),

@@ -121,6 +121,7 @@ LABELS: dict[str, Text] = {
     "service.conversation.closed": _("Conversation closed"),
     "service.conversation.requeued": _("Conversation back in its queue"),
     "service.conversation.transferred": _("Conversation handed over"),
+    "crm.coupon.recorded": _("Coupon recorded"),
     "crm.order.recorded": _("Order recorded"),
     "crm.order.refunded": _("Refund noted"),
     "crm.product.added": _("Product added"),

@@ -45,9 +45,6 @@ class Group:
 WITHOUT_SOURCE: dict[str, Text] = {
     "service.Praiser": _("Nobody is asked yet how content they were."),
     "service.Detractor": _("Nobody is asked yet how content they were."),
-    "campaign.Coupon unused": _(
-        "Shops tell which orders used a coupon, not who holds one that is not used."
-    ),
 }
 # The pattern of the tags that stand for one category each (INTEREST); nobody carries it.
 ONE_PER_CATEGORY = "interest.Interest: category A"
@@ -204,6 +201,14 @@ SELECT DISTINCT o.member_id, CASE o.presale WHEN 'reserved' THEN 'Reserved, unpa
 FROM people JOIN crm_order o ON o.member_id = people.id AND o.presale <> ''
 WHERE o.state = 'pending' AND o.placed_at > %(now)s - interval '90 days'
 """
+# What a reminder is for: three days and not used.
+_COUPON = """
+SELECT DISTINCT coupon.member_id, 'Coupon unused' AS key
+FROM people JOIN crm_coupon coupon ON coupon.member_id = people.id
+    AND coupon.expires_at > %(now)s
+    AND coupon.expires_at <= %(now)s::timestamptz + interval '3 days'
+WHERE coupon.state = 'held'
+"""
 # Consent as it stands; "marketing consented" needs a yes on record, not only no refusal.
 _CONTACT = """
 SELECT people.id AS member_id, named.key
@@ -254,6 +259,7 @@ GROUPS: list[Group] = [
         "place", ("Home store", "Within 3 km", "Tier-1 city", "Lower-tier city"), _PLACE
     ),
     Group("campaign", ("Reserved, unpaid", "Deposit paid"), _PRESALE),
+    Group("campaign", ("Coupon unused",), _COUPON),
     Group(
         "contact",
         (

@@ -4,6 +4,10 @@ from django.db import migrations
 
 # builtin_key: (words so far, words from now on)
 WORDS = {
+    "campaign.Coupon unused": (
+        "有 3 天内到期的未用券：提醒",
+        "店铺告知有 3 天内到期的未用券：提醒",
+    ),
     "interest.Interest: category A": (
         "该品类点击或下单 ≥2 次；每个一级品类一个标签",
         "样板：每个一级品类自动有一个「兴趣·品类名」标签，90 天内该品类下单或点击 ≥2 次",

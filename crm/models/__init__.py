@@ -10,6 +10,7 @@ from crm.models.consents import (
     Preference,
     Topic,
 )
+from crm.models.coupons import Coupon
 from crm.models.exchanges import Export, Import, ImportProblem, MappingMemory
 from crm.models.merges import MatchReview, Merge, MergeStep
 from crm.models.nearby import Nearby
@@ -38,6 +39,7 @@ __all__ = [
     "Complaint",
     "ConsentEntry",
     "ConsentText",
+    "Coupon",
     "Event",
     "Export",
     "Identity",

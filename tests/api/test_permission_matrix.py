@@ -11,7 +11,7 @@ from tests.api.conftest import client_of, make_side
 
 ROOT = "/api/v1/"
 READ_MEMBERS = ("members", "members/{member}", "members/{member}/events")
-READ_ORDERS = ("products", "orders", "orders/{order}")
+READ_ORDERS = ("products", "orders", "orders/{order}", "coupons")
 SELL = ("orders/{order}/refunds",)
 READ_SEGMENTS = (
     *("segments", "segments/estimate", "segments/{segment}"),

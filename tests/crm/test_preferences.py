@@ -321,4 +321,4 @@ def test_hours_of_rest_are_chosen_on_the_page_and_shown_to_colleagues(member, wo
 
     browser.post(path, wanted | {"quiet": ""})
     assert chosen() == ""
-    assert entries.first().action == "granted"
+    assert entries.all()[0].action == "granted"

@@ -22,7 +22,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "privacy.md"
 GONE = {
     *("crm.Identity", "crm.MemberTag", "crm.TagSet", "crm.Preference", "crm.Note"),
     *("crm.MatchReview", "crm.SegmentMember", "crm.MemberValue", "crm.StageChange"),
-    *("crm.ValueDue", "crm.Nearby", "service.MissCount"),
+    *("crm.ValueDue", "crm.Nearby", "crm.Coupon", "service.MissCount"),
 }
 # Label → columns with codes of ours, which say nothing of the person.
 ANONYMOUS: dict[str, set[str]] = {

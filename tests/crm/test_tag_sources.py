@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from campaigns.models import LinkClick, Recipient, TrackedLink
 from content.models import Item
-from crm import merging, nearby, purging, tag_hygiene, taxonomy
+from crm import matching, merging, nearby, purging, tag_hygiene, taxonomy
 from crm.auto_tags import run_all
 from crm.models import Member, Nearby, Preference, Tag
 from service.models import Conversation, Queue
 from staff.accounts import system_staff
 from staff.models import OrgUnit
-from tests.api.conftest import make_side
+from tests.api.conftest import client_of, make_side
 from tests.conftest import build_staff
 from tests.crm.test_auto_tags import NOW, World, tags_of
 
@@ -118,6 +118,46 @@ def test_an_open_conversation_in_an_after_sales_queue_is_after_sales_too(shop):
     assert tags_of(asks, "service") == set()
 
 
+def test_a_coupon_that_runs_out_unused_is_told_by_the_shop(shop):
+    side = make_side("side", shop.brand)
+    seller = client_of(build_staff("ops_manager", org_unit=shop.brand))
+    holds, used, later, over = [side.member() for _n in range(4)]
+
+    def tell(code, days=2, **fields):
+        body = {"shop": "mini", "code": code, "expires_at": NOW + timedelta(days=days)}
+        answer = seller.post("/api/v1/coupons", body | fields, format="json")
+        assert answer.status_code == 201, answer.json()
+        return answer.json()
+
+    def buyer(member):
+        return {"unionid": member.identities.get(kind="unionid").value}
+
+    first = tell("C1", buyer=buyer(holds))
+    assert tell("C1", buyer=buyer(holds)) == first
+    tell("C2", buyer=buyer(used))
+    tell("C2", buyer=buyer(used), state="used")
+    tell("C3", days=4, buyer=buyer(later))
+    tell("C4", days=-1, buyer=buyer(over))
+    assert tell("C5", buyer={"buyer": "mini:9"})["member"] is None
+    body = {"shop": "mini", "code": "C6", "expires_at": "tomorrow", "buyer": {}}
+    assert seller.post("/api/v1/coupons", body, format="json").status_code == 400
+
+    run_all(now=NOW)
+    assert tags_of(holds, "campaign") == {"领券未核销"}
+    for other in (used, later, over):
+        assert tags_of(other, "campaign") == set()
+    matching.bind_buyer(shop.brand, "mini:9", later, actor=seller.person)
+    run_all(now=NOW)
+    assert tags_of(later, "campaign") == {"领券未核销"}
+    assert settled()
+    dealer = OrgUnit.objects.create(
+        name="经销商", kind="dealer", parent=shop.brand, is_separate_controller=True
+    )
+    other = client_of(build_staff("dealer", org_unit=dealer))
+    assert other.get("/api/v1/coupons").json()["results"] == []
+    assert len(seller.get("/api/v1/coupons", {"state": "used"}).json()["results"]) == 1
+
+
 def test_hours_of_rest_are_a_tag(shop):
     rests, other = shop.member(), shop.member()
     Preference.objects.create(member=rests, quiet_from="21:00", quiet_until="09:00")
@@ -208,7 +248,7 @@ def test_what_has_no_source_says_why_and_the_pattern_is_not_called_unused(shop, 
     person = build_staff("ops_manager", org_unit=shop.brand)
     found = tag_hygiene.look(person)
     assert {line.tag.name for line in found.without_source} == {
-        *("好评用户", "差评用户", "领券未核销"),
+        *("好评用户", "差评用户"),
     }
     assert all(str(line.why) for line in found.without_source)
     assert "兴趣·品类A" not in {line.tag.name for line in found.unused}
