@@ -133,7 +133,12 @@ window.SegmentParts = (function () {
       found = answer.filter(function (each) { return !values().includes(each[0]); });
       at = 0;
       isLate = false;
-      drawList();
+      if (!found.length && !field.value.trim() && values().length) {
+        // All there is was chosen: a list that says so would lie on what comes next.
+        close();
+      } else {
+        drawList();
+      }
     }
     function drawList() {
       let head = null;
