@@ -9,13 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from crm import registry
 from crm.models import Member, Segment, SegmentMember
 from crm.segment_pages import access
+from staff.requests import staff_of
 
 SHOWN = 30
 
 
 def render(request: HttpRequest, member: Member) -> str:
     """ "" when they are in none the person may see."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     inside = SegmentMember.objects.filter(member=member).values("segment")
     rows = Segment.objects.visible_to(staff).in_use().filter(pk__in=inside)
     found = list(rows.order_by("name")[: SHOWN + 1])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import F
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 from core.errors import BadInput
+from core.ids import as_id, one_of
 from crm.models import Segment
 from staff.models import OrgUnit, Staff
+from staff.requests import require
 
 VIEW = "crm.view_segment"
 ADD = "crm.add_segment"
@@ -19,35 +20,10 @@ CHANGE = "crm.change_segment"
 VIEW_MEMBER = "crm.view_member"
 
 
-def staff_of(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
-
-
-def require(request: HttpRequest, permission: str) -> Staff:
-    """The person, or PermissionDenied without the permission."""
-    staff = staff_of(request)
-    if not staff.has_perm(permission):
-        raise PermissionDenied
-    return staff
-
-
 def visible(request: HttpRequest, object_id: Any, permission: str = VIEW) -> Segment:
     """The segment in the person's scope; Http404 outside, PermissionDenied before."""
-    staff = require(request, permission)
-    pk = as_id(object_id)
-    rows = Segment.objects.visible_to(staff)
-    rows = rows.select_related("controller", "org_unit", "owner")
-    found = None if pk is None else rows.filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
-
-
-def as_id(value: Any) -> int | None:
-    text = str(value)
-    is_id = text.isascii() and text.isdigit() and len(text) <= 18
-    return int(text) if is_id else None
+    rows = Segment.objects.visible_to(require(request, permission))
+    return one_of(rows.select_related("controller", "org_unit", "owner"), object_id)
 
 
 def typed(request: HttpRequest, name: str) -> str:

@@ -16,6 +16,7 @@ from crm import segment_states, segmenting
 from crm.models import Segment
 from crm.segment_pages import access
 from staff.models import Staff
+from staff.requests import require
 
 # Each returns where to go on.
 Act = Callable[[HttpRequest, Segment, Staff], str]
@@ -81,7 +82,7 @@ def do(request: HttpRequest, segment: Segment) -> HttpResponse:
     if name not in ACTS:
         raise Http404
     permission, act = ACTS[name]
-    staff = access.require(request, permission)
+    staff = require(request, permission)
     try:
         return HttpResponseRedirect(act(request, segment, staff))
     except AppError as refusal:

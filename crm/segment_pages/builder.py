@@ -20,6 +20,7 @@ from crm.segment_pages import access, drawing, looks
 from crm.segments import sentences
 from crm.segments.errors import SegmentChanged, SegmentInvalid
 from staff.models import OrgUnit, Staff
+from staff.requests import require, staff_of
 
 Kind = Segment.Kind
 # With what the first segment is shown how a rule is written.
@@ -65,7 +66,7 @@ class Draft:
 
 
 def add(request: HttpRequest) -> HttpResponse:
-    staff = access.require(request, access.ADD)
+    staff = require(request, access.ADD)
     given = request.POST.get("controller") or request.GET.get("controller", "")
     controller = access.controller_of(staff, given or looks.controller_in(request))
     if controller is None:
@@ -101,7 +102,7 @@ def add(request: HttpRequest) -> HttpResponse:
 def _beginning(
     request: HttpRequest, controller: OrgUnit, look: looks.Look | None
 ) -> Draft:
-    home = access.unit_of(access.staff_of(request), controller, "")
+    home = access.unit_of(staff_of(request), controller, "")
     if look is not None:
         return Draft(org_unit=home, rule=look.rule)
     if "sample" in request.GET:
@@ -134,7 +135,7 @@ def _create(
 
 
 def show(request: HttpRequest, segment: Segment) -> HttpResponse:
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     if request.method != "POST":
         draft = Draft(
             name=segment.name,
@@ -143,7 +144,7 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
             rule=segment.rule,
         )
         return _page(request, segment, draft)
-    access.require(request, access.CHANGE)
+    require(request, access.CHANGE)
     draft = _typed(request, staff, segment.controller, segment.kind)
     if draft.problems:
         return _page(request, segment, draft)
@@ -219,7 +220,7 @@ def _page(
     draft: Draft,
     look: looks.Look | None = None,
 ) -> TemplateResponse:
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     is_new = segment.pk is None
     may_edit = staff.has_perm(access.ADD if is_new else access.CHANGE)
     may_edit = may_edit and segment.archived_at is None
@@ -275,7 +276,7 @@ def _settings(
 
 def head(request: HttpRequest, segment: Segment) -> dict[str, Any]:
     """What stands above every page of a segment."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     return {
         "segment": segment,
         "state": segment_states.of([segment])[segment.pk],

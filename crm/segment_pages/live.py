@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from core.errors import AppError
+from core.ids import as_id
 from core.registry import Text
 from core.templatetags.console import grouped
 from crm import members, segments
@@ -25,6 +26,7 @@ from crm.segment_pages import access, explaining
 from crm.segments import Node, SegmentInvalid
 from crm.segments.references import ROWS
 from staff.models import OrgUnit, Staff
+from staff.requests import require
 
 OPTIONS = 30
 CANDIDATES = 10
@@ -41,7 +43,7 @@ REASONS: dict[str, Text] = {
 @require_POST
 def estimate(request: HttpRequest) -> JsonResponse:
     """Who the rule of the open page means now."""
-    staff = access.require(request, access.VIEW)
+    staff = require(request, access.VIEW)
     given, controller = _asked(request, staff)
     unit = access.unit_of(staff, controller, given.get("org_unit"))
     try:
@@ -76,7 +78,7 @@ def share_words(share: float | None) -> str:
 
 def _change(given: dict[str, Any], total: int, is_exact: bool, staff: Staff) -> str:
     """What saving does to the count; "" for a new segment."""
-    pk = access.as_id(given.get("segment"))
+    pk = as_id(given.get("segment"))
     saved = None if pk is None else Segment.objects.visible_to(staff).filter(pk=pk)
     segment = None if saved is None else saved.first()
     if segment is None or segment.member_count is None:
@@ -95,12 +97,12 @@ def _change(given: dict[str, Any], total: int, is_exact: bool, staff: Staff) -> 
 @require_POST
 def why(request: HttpRequest) -> JsonResponse:
     """Why a member is in or not in, by the rule of the open page."""
-    staff = access.require(request, access.VIEW)
+    staff = require(request, access.VIEW)
     if not staff.has_perm(access.VIEW_MEMBER):
         raise PermissionDenied
     given, controller = _asked(request, staff)
     unit = access.unit_of(staff, controller, given.get("org_unit"))
-    pk = access.as_id(given.get("member"))
+    pk = as_id(given.get("member"))
     if pk is not None:
         rows = Member.objects.visible_to(staff).known().filter(controller=controller)
         found = list(rows.filter(pk=pk))
@@ -124,7 +126,7 @@ def why(request: HttpRequest) -> JsonResponse:
 @require_GET
 def options(request: HttpRequest) -> JsonResponse:
     """Rows to choose from: {"results": [[id, words, what it stands under], …]}."""
-    staff = access.require(request, access.VIEW)
+    staff = require(request, access.VIEW)
     controller = _controller(staff, request.GET.get("controller"))
     of = request.GET.get("of", "")
     text = request.GET.get("q", "").replace("\0", "").strip()[:80]
@@ -158,5 +160,5 @@ def _node(given: dict[str, Any], controller: OrgUnit) -> Node:
     return segments.parse(
         given.get("rule"),
         controller=controller,
-        segment=access.as_id(given.get("segment")),
+        segment=as_id(given.get("segment")),
     )

@@ -13,6 +13,7 @@ from crm.segment_looks import Look as Look
 from crm.segment_looks import NotALook as NotALook
 from crm.segment_pages import access
 from staff.models import OrgUnit
+from staff.requests import require, staff_of
 
 # The key that carries the list's query string, escaped as one value.
 LOOK = "look"
@@ -24,7 +25,7 @@ def asked(request: HttpRequest) -> QueryDict:
 
 def controller_in(request: HttpRequest) -> int | str:
     """The id of the data controller the look is about, or ""."""
-    found = segment_looks.controller_in(asked(request), staff=access.staff_of(request))
+    found = segment_looks.controller_in(asked(request), staff=staff_of(request))
     return "" if found is None else found.pk
 
 
@@ -35,7 +36,7 @@ def taken(request: HttpRequest, controller: OrgUnit) -> Look | None:
     """
     if not request.GET.get(LOOK):
         return None
-    staff = access.require(request, access.VIEW_MEMBER)
+    staff = require(request, access.VIEW_MEMBER)
     try:
         look = segment_looks.rule_of(asked(request), controller, staff=staff)
     except NotALook:

@@ -12,31 +12,33 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from core.errors import AppError
+from core.ids import as_id
 from core.pages import console_page
 from crm import segment_lists
 from crm.models import Member, Segment, SegmentMember
 from crm.segment_pages import access
 from crm.segment_pages.builder import head
+from staff.requests import require, staff_of
 
 SHOWN = 50
 
 
 def show(request: HttpRequest, segment: Segment) -> HttpResponse:
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     if not staff.has_perm(access.VIEW_MEMBER):
         raise PermissionDenied
     if request.method == "POST":
-        access.require(request, access.CHANGE)
+        require(request, access.CHANGE)
         return _change(request, segment)
     return _page(request, segment)
 
 
 def _change(request: HttpRequest, segment: Segment) -> HttpResponse:
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     text = access.typed(request, "people")
     try:
         if "remove" in request.POST:
-            pk = access.as_id(request.POST["remove"])
+            pk = as_id(request.POST["remove"])
             count = segment_lists.remove(segment, [pk] if pk else [], actor=staff)
             words = _("Taken off the list.") if count else _("Nothing was changed.")
             messages.success(request, words)
@@ -73,8 +75,8 @@ def _page(
     error: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    staff = access.staff_of(request)
-    after = access.as_id(request.GET.get("after")) or 0
+    staff = staff_of(request)
+    after = as_id(request.GET.get("after")) or 0
     rows = SegmentMember.objects.filter(segment=segment, member__gt=after)
     rows = rows.filter(
         member__in=Member.objects.visible_to(staff).known()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from core.errors import AppError
+from core.ids import as_id
 from core.pages import console_page
 from core.paginators import OpenPaginator
 from crm import segment_states, segmenting
@@ -17,6 +18,7 @@ from crm.models import Segment
 from crm.segment_pages import access
 from crm.segment_pages.builder import head
 from crm.segments import sentences
+from staff.requests import require
 
 SHOWN = 20
 
@@ -60,8 +62,8 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
 
 @require_POST
 def restore(request: HttpRequest, segment: Segment) -> HttpResponse:
-    staff = access.require(request, access.CHANGE)
-    number = access.as_id(request.POST.get("number"))
+    staff = require(request, access.CHANGE)
+    number = as_id(request.POST.get("number"))
     if number is None or not segment.versions.filter(number=number).exists():
         raise Http404
     try:
