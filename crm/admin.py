@@ -32,7 +32,7 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
     sortable_by = ()
     ordering = ORDER
     saved_keys = asked_keys()
-    view_more_template = "crm/look_to_segment.html"
+    view_more_template = "crm/look_acts.html"
     # Looked up by crm.searching; the field only makes the search box appear.
     search_fields = ("id",)
     search_help_text = _(

@@ -1,4 +1,4 @@
-/* Filters with more choices than are drawn: what is typed beside a select is looked up on
+/* Filters with more choices than are drawn: what is typed above a select is looked up on
    the server, and the select shows what was found. Without this script the first hundreds
    can be chosen. */
 (function () {
@@ -59,6 +59,7 @@
       }
       show([drawn[0]].concat(found.results.map(function (row) { return new Option(row[1], row[0]); })));
       select.size = Math.min(SHOWN, Math.max(select.options.length, 2));
+      select.scrollIntoView({ block: "nearest" });
       say(found.more ? field.dataset.more : found.results.length ? "" : field.dataset.nothing);
     }
 
