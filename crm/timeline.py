@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import connection, models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -111,11 +112,12 @@ def write_fresh(
     For whoever knows that none of the keys was written before: one that was raises
     IntegrityError.
     """
+    now = timezone.now()
     copy(
         Event._meta.db_table,
         ("member_id", "kind", "at", "key", "data", "recorded_at"),
         (
-            (member, kind, at, key[:200], json.dumps(data, ensure_ascii=False), at)
+            (member, kind, at, key[:200], json.dumps(data, ensure_ascii=False), now)
             for member, kind, at, key, data in lines
         ),
     )

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from core.copying import Columns, next_ids
-from crm import consent, orders_loading, tagging, timeline
+from crm import consent_loading, orders_loading, tagging, timeline
 from crm.evidence import PHONE
 from crm.exchange.chunks import Again, Context
 from crm.exchange.people import Person
@@ -168,21 +168,19 @@ class Writer:
         )  # fmt: skip
 
     def write_consent(self, people: list[Written], now: datetime) -> None:
-        said = [each for each in people if "consent" in each[0].values]
-        if not said:
-            return
-        members = Member.objects.in_bulk([member for _p, member in said])
-        batch, actor = self.context.batch, self.context.staff
-        for person, pk in said:
-            write = consent.grant if person.values["consent"] else consent.withdraw
-            write(
-                members[pk],
-                actor=actor,
-                at=person.values.get("consent_at", now),
-                key=f"import:{batch.pk}:{person.line}",
-                source="import",
-                evidence=person.values.get("consent_evidence", ""),
+        batch = self.context.batch
+        said = [
+            consent_loading.Said(
+                member,
+                person.values["consent"],
+                person.values.get("consent_at", now),
+                f"import:{batch.pk}:{person.line}",
+                person.values.get("consent_evidence", ""),
             )
+            for person, member in people
+            if "consent" in person.values
+        ]
+        consent_loading.write(said, source="import")
 
 
 _PLAIN = {

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core import jobs
+from crm import consent
 from crm.exchange import imports, running, sweeping
 from crm.models import (
     ConsentEntry,
@@ -333,6 +334,17 @@ def test_consent_needs_evidence(place: SimpleNamespace) -> None:
     assert list(found) == ["granted", "withdrawn"]
     refusing = Member.objects.get(phone_hash=phone_digest("13800000003"))
     assert refusing.opted_out_at
+    said = Event.objects.filter(kind__startswith="consent.").order_by("member_id")
+    assert [event.kind for event in said] == ["consent.granted", "consent.withdrawn"]
+    # The newest word holds, whichever comes first; both ways of writing agree.
+    head = "手机,营销同意,凭证,同意时间\n"
+    bring_in(place.client, head + "13800000003,是,签字,2020-01-01\n")
+    refusing.refresh_from_db()
+    assert refusing.opted_out_at
+    bring_in(place.client, head + "13800000003,是,签字,\n")
+    refusing.refresh_from_db()
+    assert refusing.opted_out_at is None
+    assert consent.refresh(refusing).opted_out_at is None
 
 
 # -- the job
