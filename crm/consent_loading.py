@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -37,7 +37,7 @@ def write(said: Sequence[Said], *, source: str) -> int:
     if not said:
         return 0
     action = ConsentEntry.Action
-    given = {
+    given: dict[str, Any] = {
         "purpose": _MARKETING,
         "source": source,
         "members": [each.member for each in said],
