@@ -111,7 +111,7 @@ def request(
 ) -> Export:
     """Ask for a file; begin it, or ask a second person where the rules want one.
 
-    Raises NotAllowed, BadInput (no reason, no column, nothing found).
+    Raises NotAllowed, BadInput (no reason, no column, nothing found), TooManyRows.
     """
     kind = kind_of(name, actor)
     chosen = kind.chosen(columns)
@@ -126,12 +126,7 @@ def request(
     if is_revealing and not actor.has_perm(REVEAL):
         raise NotAllowed(_("You may not see phones and real names in clear."))
     limit = approval_rows()
-    found = estimate(kind, actor, query, limit)
-    if not found:
-        raise BadInput(_("Nothing to export: no row fits."))
-    most = most_rows(format)
-    if found > most or (found > limit and _is_past(kind.rows(actor, query), most)):
-        raise TooManyRows.of(format)
+    found = _found(kind, actor, query, format, limit)
     # Who sees every data controller takes out rows of all: nobody's own but theirs.
     home = None if actor.is_superuser else actor.org_unit
     export = Export(
@@ -147,21 +142,36 @@ def request(
     needs_approval = found > limit or is_revealing
     export.state = State.ASKED if needs_approval else State.QUEUED
     export.save()
-    after = {"kind": kind.name, "columns": export.asked["columns"]}
-    after |= {"revealing": is_revealing, "format": format}
-    audit.record(
-        "crm.export.asked",
-        export,
-        actor=actor,
-        after=after,
-        reason=reason,
-        label=str(kind.label),
-    )
+    _tell_asked(export, kind, reason)
     if needs_approval:
         _ask(export, kind, found, limit)
     else:
         _start(export)
     return export
+
+
+def _found(kind: ExportKind, actor: Staff, query: str, format: str, limit: int) -> int:
+    """As `estimate`; raises BadInput for nobody, TooManyRows for more than a file has."""
+    found = estimate(kind, actor, query, limit)
+    if not found:
+        raise BadInput(_("Nothing to export: no row fits."))
+    most = most_rows(format)
+    if found > most or (found > limit and _is_past(kind.rows(actor, query), most)):
+        raise TooManyRows.of(format)
+    return found
+
+
+def _tell_asked(export: Export, kind: ExportKind, reason: str) -> None:
+    after = {"kind": kind.name, "columns": export.asked["columns"]}
+    after |= {"revealing": export.is_revealing, "format": export.format}
+    audit.record(
+        "crm.export.asked",
+        export,
+        actor=export.requested_by,
+        after=after,
+        reason=reason,
+        label=str(kind.label),
+    )
 
 
 def _ask(export: Export, kind: ExportKind, found: int, limit: int) -> None:
