@@ -24,6 +24,8 @@ from staff.saved_view_pages import SavedViews
 
 @admin.register(Member)
 class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
+    """The member list; a member's own page is crm.pages."""
+
     # Columns: crm.member_list; the theme's own way of drawing them is too slow.
     change_list_template = "crm/member_changelist.html"
     list_filter = MEMBER_FILTERS

@@ -78,6 +78,7 @@ ACTS: dict[str, tuple[str, Act]] = {
 
 @require_POST
 def do(request: HttpRequest, segment: Segment) -> HttpResponse:
+    """Do what `act` names (ACTS) and go on; Http404 for any other name."""
     name = request.POST.get("act", "")
     if name not in ACTS:
         raise Http404

@@ -40,6 +40,7 @@ SAMPLE = {
 
 
 def address(segment: Segment) -> str:
+    """The page of a segment."""
     return reverse("admin:crm_segment_change", args=[segment.pk])
 
 
@@ -66,6 +67,7 @@ class Draft:
 
 
 def add(request: HttpRequest) -> HttpResponse:
+    """A new segment or list; sent, it is made, or shown again with what is wrong."""
     staff = require(request, access.ADD)
     given = request.POST.get("controller") or request.GET.get("controller", "")
     controller = access.controller_of(staff, given or looks.controller_in(request))
@@ -135,6 +137,9 @@ def _create(
 
 
 def show(request: HttpRequest, segment: Segment) -> HttpResponse:
+    """The page of a segment; sent, it is saved over what was read (`revision`), or
+    shown again with what is wrong, or with what somebody else saved meanwhile.
+    """
     staff = staff_of(request)
     if request.method != "POST":
         draft = Draft(

@@ -24,6 +24,7 @@ SHOWN = 50
 
 
 def show(request: HttpRequest, segment: Segment) -> HttpResponse:
+    """Who is in; of a list, people are added and taken off here too."""
     staff = staff_of(request)
     if not staff.has_perm(access.VIEW_MEMBER):
         raise PermissionDenied
@@ -55,6 +56,7 @@ def _change(request: HttpRequest, segment: Segment) -> HttpResponse:
 
 
 def added_words(told: segment_lists.Added) -> str:
+    """How many were put on the list, and how many were on it already."""
     words = ngettext(
         "%(count)s person was put on the list.",
         "%(count)s people were put on the list.",

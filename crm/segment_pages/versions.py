@@ -24,6 +24,7 @@ SHOWN = 20
 
 
 def show(request: HttpRequest, segment: Segment) -> HttpResponse:
+    """Every version with what it changed in the rule, the newest first."""
     rows = segment.versions.select_related("made_by").order_by("-number")
     paginator: Paginator = OpenPaginator(rows, SHOWN)  # type: ignore[type-arg]
     page = paginator.get_page(request.GET.get("p"))
@@ -62,6 +63,7 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
 
 @require_POST
 def restore(request: HttpRequest, segment: Segment) -> HttpResponse:
+    """Make the rule of an earlier version the newest; Http404 without it."""
     staff = require(request, access.CHANGE)
     number = as_id(request.POST.get("number"))
     if number is None or not segment.versions.filter(number=number).exists():
