@@ -245,6 +245,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
+# A night's segments: one takes one core of PostgreSQL.
+SEGMENTS_AT_ONCE = env_int("SEGMENTS_AT_ONCE", min(os.cpu_count() or 1, 4))
+
 # How long a claimed row belongs to its worker, and how often rows are looked for
 # when no doorbell rang. Fault tests set them to a second or two.
 LEASE_SECONDS = env_float("LEASE_SECONDS", 30)

@@ -68,6 +68,8 @@ for _name in ("media", "spool", "logs"):
 
 from privatedomain.settings import *  # noqa: E402, F403
 
+# Others would not see what a test has not committed.
+SEGMENTS_AT_ONCE = 1
 DATABASES["default"]["TEST"] = {"TEMPLATE": MIGRATED}  # noqa: F405
 # The real hash takes 50 ms by design, which every login of every test would pay.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -8,17 +8,19 @@ each other. What was found counts only if the rule is still the one it was found
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language, gettext_lazy, override
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from psycopg.errors import QueryCanceled
 
 from core import jobs, nightly, system_settings
@@ -78,8 +80,12 @@ class _Superseded(Exception):
     """The rule changed, or the segment is no longer dynamic: the result is void."""
 
 
-def compute(segment: Segment, *, now: datetime | None = None) -> Result | None:
+def compute(
+    segment: Segment, *, now: datetime | None = None, beside: bool = False
+) -> Result | None:
     """Write down who is in; None when another worker is at it or the rule changed.
+
+    `beside`: others are computed at the same time, so it takes one core only.
 
     A rule that can't be used, or takes too long, is told in the segment's `error`; who
     was in before stays in.
@@ -91,7 +97,7 @@ def compute(segment: Segment, *, now: datetime | None = None) -> Result | None:
     if current.kind != Segment.Kind.DYNAMIC or current.archived_at is not None:
         return None
     try:
-        return _compute(current, at)
+        return _compute(current, at, beside=beside)
     except _Superseded:
         return None
     except SegmentInvalid as refusal:
@@ -103,7 +109,7 @@ def compute(segment: Segment, *, now: datetime | None = None) -> Result | None:
 
 
 @transaction.atomic
-def _compute(segment: Segment, at: datetime) -> Result | None:
+def _compute(segment: Segment, at: datetime, *, beside: bool) -> Result | None:
     if not _locked(segment):
         return None
     node = parse(segment.rule, controller=segment.controller, segment=segment.pk)
@@ -115,10 +121,14 @@ def _compute(segment: Segment, at: datetime) -> Result | None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_MINUTES}min'")
         cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+        if beside:
+            # Parallel workers would each group all orders for themselves.
+            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
         cursor.execute(_COMPARE.format(members=text), [*params, segment.pk])
         result = _write(cursor, segment)
         cursor.execute("SET LOCAL statement_timeout = DEFAULT")
         cursor.execute("SET LOCAL work_mem = DEFAULT")
+        cursor.execute("SET LOCAL max_parallel_workers_per_gather = DEFAULT")
     written = _still(segment).update(
         member_count=result.members,
         computed_at=at,
@@ -237,16 +247,55 @@ def compute_all(
     # What has run out is taken off first: it is no reason to be in.
     tagging.expire()
     found: dict[int, Result | None] = {}
-    for segment in in_order(segments):
-        found[segment.pk] = _one(segment)
-        if step is not None:
-            step()
+    for level in levels(segments):
+        for pk, result in _together(level):
+            found[pk] = result
+            if step is not None:
+                step()
     return found
 
 
-def _one(segment: Segment) -> Result | None:
+def levels(segments: Iterable[Segment]) -> list[list[Segment]]:
+    """Those that need none of the others, then those that need only these, …"""
+    depth: dict[int, int] = {}
+    found: list[list[Segment]] = []
+    for segment in in_order(segments):
+        below = [depth[pk] for pk in segments_in(segment.rule) if pk in depth]
+        place = depth[segment.pk] = max(below, default=-1) + 1
+        found += [[]] if place == len(found) else []
+        found[place].append(segment)
+    return found
+
+
+def _together(level: list[Segment]) -> Iterator[tuple[int, Result | None]]:
+    """Compute them, `SEGMENTS_AT_ONCE` at a time, each on a connection of its own."""
+    at_once = min(settings.SEGMENTS_AT_ONCE, len(level))
+    if at_once < 2:
+        yield from ((segment.pk, _one(segment)) for segment in level)
+        return
+    pool = ThreadPoolExecutor(at_once)
     try:
-        return compute(segment)
+        work = {
+            pool.submit(_beside, segment, get_language()): segment.pk
+            for segment in level
+        }
+        for done in as_completed(work):
+            yield work[done], done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _beside(segment: Segment, language: str | None) -> Result | None:
+    try:
+        with override(language):
+            return _one(segment, beside=True)
+    finally:
+        connection.close()
+
+
+def _one(segment: Segment, *, beside: bool = False) -> Result | None:
+    try:
+        return compute(segment, beside=beside)
     except DatabaseError:
         logger.exception("Segment %s could not be computed", segment.pk)
         return _fail(

@@ -127,6 +127,39 @@ def test_a_job_computes_one_or_all_and_can_be_cancelled(brand: Brand) -> None:
     assert second.member_count == 10
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_round_computes_several_at_once_and_each_after_those_it_needs(
+    settings: Any,
+) -> None:
+    settings.SEGMENTS_AT_ONCE = 3
+    brand = Brand()
+    inner = [brand.segment(NEW, f"inner {n}") for n in range(4)]
+    needs = {"any": [{"on": "segment", "segment": s.pk, "in": True} for s in inner]}
+    outer = brand.segment({"not": needs}, "outer")
+    broken = brand.segment({"on": "tags", "any": [brand.tag().pk]}, "broken")
+    Tag.objects.all().delete()
+    done = computing.compute_all([outer, broken, *inner])
+    assert [len(level) for level in computing.levels([outer, *inner])] == [4, 1]
+    assert {key: found and found.members for key, found in done.items()} == {
+        **{segment.pk: 6 for segment in inner},
+        broken.pk: 0,
+        outer.pk: 4,
+    }
+    assert ids_in(outer) == {m.pk for m in brand.people[6:]}
+
+    Member.objects.filter(pk=brand.people[0].pk).update(stage="loyal")
+    steps: list[int] = []
+
+    def cancelled() -> None:
+        steps.append(1)
+        raise jobs.Cancelled
+
+    with pytest.raises(jobs.Cancelled):
+        computing.compute_all([outer, *inner], step=cancelled)
+    assert steps == [1]
+    assert len(ids_in(outer)) == 4  # its round never came
+
+
 def test_only_members_below_the_unit_are_in(brand: Brand) -> None:
     segment = brand.segment({}, org_unit=brand.shop)
     computing.compute(segment)
