@@ -29,6 +29,11 @@ STAGES = (
     + [Member.Stage.DORMANT] * 2
     + [Member.Stage.PROSPECT]
 )
+# The codes they scanned, and how often each; "" found the account by itself.
+SCENES = (
+    ("", "store.jingan", "parcel.2026", "invite.7", "event.open"),
+    (8, 4, 3, 2, 1),
+)
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡"
 GIVEN = ("晓雯", "建平", "思远", "玉兰", "志明", "佳琪", "文静", "浩宇", "美玲", "国庆")
 
@@ -146,6 +151,7 @@ def _follow(
     world: World, member: Member, account: Account, facts: dict[str, Any]
 ) -> None:
     at, scene = _moment(facts["subscribe_time"]), str(facts["scene"])
+    scene = scene or world.draw.choices(*SCENES)[0]
     identity = _identity(
         member, Identity.Kind.OPENID, account, facts["openid"], at, scene
     )
