@@ -57,7 +57,7 @@ SEARCHED = (PHONE, BUYER, ORDER, THEIRS)
 BESIDE = (
     *("crm.SegmentMember", "crm.MemberTag", "crm.Relation", "crm.Note", "crm.Event"),
     *("crm.StageChange", "crm.ValueCut", "crm.Refund"),
-    *("crm.OrderItem", "crm.Import", "crm.Export", "core.Job"),
+    *("crm.OrderItem", "crm.Coupon", "crm.Import", "crm.Export", "core.Job"),
     *("campaigns.Recipient", "campaigns.Task", "campaigns.GateItem"),
     *("campaigns.LinkClick", "campaigns.Response"),
     *("service.Message", "reports.MemberDay", "reports.DayFigure", "content.Slot"),

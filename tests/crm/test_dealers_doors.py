@@ -20,6 +20,7 @@ from core.models import Job
 from crm import tagging
 from crm.models import (
     ConsentEntry,
+    Coupon,
     Import,
     MatchReview,
     Member,
@@ -219,6 +220,17 @@ def test_an_order_never_finds_their_member_store_account_or_product(
         for own, word in ((place.b.unit.pk, NOBODY), ("dealer-b", "dealer-0")):
             words[0] = words[0].replace(str(own), str(word))
         assert words[0] == words[1], name
+    held = {"shop": "mini", "code": "C1", "expires_at": "2026-12-31T10:00:00+08:00"}
+    coupon = api.post(f"{ROOT}coupons", held | {"buyer": buyer}, format="json")
+    assert (coupon.status_code, coupon.json()["member"]) == (201, None)
+    Coupon.objects.create(
+        controller=place.b.unit, member=place.theirs, **held | {"code": "C2"}
+    )
+    assert [row["code"] for row in api.get(f"{ROOT}coupons").json()["results"]] == [
+        "C1"
+    ]
+    of_theirs = api.get(f"{ROOT}coupons", {"member": place.theirs.pk})
+    assert of_theirs.json()["results"] == []
     for query in ({"member": place.theirs.pk}, {"code": CODE}):
         found = api.get(path, query).json()["results"]
         assert all(row["member"] is None for row in found)
