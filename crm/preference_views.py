@@ -177,9 +177,7 @@ def _page(
         "frequencies": preferences.FREQUENCIES,
         "often": stands.max_per_week or 0,
         "hours_offered": [str(preset) for preset in quiet_hours.PRESETS],
-        "quiet": stands.quiet,
-        "hours": str(stands.quiet or ""),
-        "is_own": stands.quiet is not None and stands.quiet not in quiet_hours.PRESETS,
+        **_hours_shown(stands.quiet),
         "is_personal": not member.no_personalisation,
         "texts": {text.purpose: text for text in shown},
         "text_ids": ".".join(str(text.pk) for text in shown),
@@ -187,7 +185,38 @@ def _page(
         "done": request.GET.get("done", ""),
         "error": error,
     }
+    if error:
+        context |= _as_sent(request, context)
     return render(request, "crm/preferences.html", context, status=status)
+
+
+def _hours_shown(hours: Hours | None) -> dict[str, Any]:
+    """`hours` is the choice that is marked, the two times those of other hours."""
+    if hours is None or hours in quiet_hours.PRESETS:
+        return {"hours": str(hours or ""), "quiet_from": "", "quiet_until": ""}
+    times = f"{hours.begin:%H:%M}", f"{hours.end:%H:%M}"
+    return {"hours": OWN_HOURS, "quiet_from": times[0], "quiet_until": times[1]}
+
+
+def _as_sent(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The page's switches as they were sent with a mistake: nothing is chosen twice."""
+    sent = request.POST
+    channels, topics = sent.getlist("channel"), sent.getlist("topic")
+    often = sent.get("often", "")
+    return {
+        "channels": [
+            (value, label, value in channels)
+            for value, label, _is_on in context["channels"]
+        ],
+        "topics": [
+            (topic, str(topic.pk) in topics) for topic, _is_on in context["topics"]
+        ],
+        "often": int(often) if often in {"1", "2", "3"} else 0,
+        "is_personal": sent.get("personal") == "1",
+        "hours": sent.get("quiet", ""),
+        "quiet_from": sent.get("quiet_from", "")[:5],
+        "quiet_until": sent.get("quiet_until", "")[:5],
+    }
 
 
 _ON_THE_PAGE = (

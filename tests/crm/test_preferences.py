@@ -308,6 +308,11 @@ def test_hours_of_rest_are_chosen_on_the_page_and_shown_to_colleagues(member, wo
     for wrong in ({"quiet_until": "13:30"}, {"quiet_from": "25:00"}, {"quiet": "x"}):
         assert browser.post(path, wanted | own | wrong).status_code == 400
     assert chosen() == "13:30–15:00"
+    again = browser.post(path, ALL_ON | own | {"often": "2", "quiet_until": "13:30"})
+    text = again.content.decode()  # what was sent with the mistake stands
+    assert text.count('value="13:30"') == 2
+    assert 'name="often" value="2" checked' in text
+    assert not re.search(r'name="topic" value="\d+" checked', text)
     entries = ConsentEntry.objects.filter(purpose="quiet_hours")
     assert [each.what_words for each in entries] == [
         "勿扰时段 · 13:30–15:00",
