@@ -143,8 +143,9 @@ def test_a_choice_on_the_preference_page_holds_for_the_next_chunk(
 ) -> None:
     """One stops everything, one the topic, one the channel, while it goes out."""
     topic = Topic.objects.create(name="新品")
-    members = world.people(8)
+    world.people(8)
     touch = world.touch(batch_size=2, topic=topic)
+    members = [each.member for each in touch.recipients.order_by("pk")]
     sending.start(touch, actor=world.boss)
     feeding.drain(5)  # two calls are planned, four people wait
     mass.drain(5)
