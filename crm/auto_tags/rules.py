@@ -183,7 +183,7 @@ _INTEREST = """
 SELECT act.member_id, act.category_id::text AS key
 FROM ({acts}) act
 GROUP BY act.member_id, act.category_id
-HAVING count(DISTINCT act.act) >= 2
+HAVING count(DISTINCT act.act COLLATE "C") >= 2
 """
 _ORDERED = """
 SELECT o.member_id, product.category_id, 'order:' || o.id AS act
