@@ -26,6 +26,7 @@ from staff.saved_view_pages import SavedViews
 class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
     """The member list; a member's own page is crm.pages."""
 
+    nav_order = 10
     # Columns: crm.member_list; the theme's own way of drawing them is too slow.
     change_list_template = "crm/member_changelist.html"
     list_filter = MEMBER_FILTERS

@@ -251,6 +251,7 @@ class ComplaintAdmin(ReadOnly, ScopedAdmin):
     list_select_related = ("member", "opened_by", "closed_by")
     ordering = ("-opened_at", "-id")
     nav_order = 543
+    empty_text = _("Complaints are noted on the page of the member.")
     fields = (
         *("member_shown", "state", "reason", "opened", "opened_by"),
         *("closed", "closed_by", "outcome"),

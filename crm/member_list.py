@@ -84,9 +84,9 @@ _ROW = """<tr>
 <td class="pd-tight" data-label="{label_2}">{value} · {trust}</td>
 <td class="pd-tight" data-label="{label_3}">{accounts}</td>
 <td data-label="{label_4}">{tags}</td>
-<td data-label="{label_5}">{store}</td>
+<td class="pd-tight" data-label="{label_5}">{store}</td>
 <td data-label="{label_6}">{owner}</td>
-<td data-label="{label_7}">{marketing}</td>
+<td class="pd-tight" data-label="{label_7}">{marketing}</td>
 <td data-label="{label_8}" class="pd-num">{seen}</td>
 </tr>
 """

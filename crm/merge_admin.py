@@ -52,6 +52,11 @@ class MatchReviewAdmin(ReadOnly, ScopedAdmin):
     list_filter = (StateFilter,)
     list_select_related = ("first__merged_into", "second__merged_into", "decided_by")
     ordering = ("-raised_at", "-id")
+    nav_order = 80
+    empty_text = _(
+        "Two records that may be one person come here to be decided: from platforms, "
+        "orders, imports and phone numbers that contradict each other."
+    )
     actions = None
 
     @admin.display(description=_("pair"))
@@ -125,6 +130,11 @@ class MergeAdmin(ReadOnly, ScopedAdmin):
     list_filter = (("undone_at", admin.EmptyFieldListFilter),)
     list_select_related = ("kept", "gone", "actor", "undone_by")
     ordering = ("-at", "-id")
+    nav_order = 81
+    list_before_template = "crm/merge_acts.html"
+    empty_text = _(
+        "Each merge stands here with its reason, and can be taken apart again."
+    )
     actions = None
 
     @admin.display(description=_("merge"))

@@ -108,7 +108,8 @@ class RefundInline(ReadOnly, ScopedTabularInline):
 class OrderAdmin(ReadOnly, ScopedAdmin):
     """Orders to look at: shops tell them (crm.order_api), nobody changes them here."""
 
-    change_list_template = "crm/order_changelist.html"
+    nav_order = 30
+    list_before_template = "crm/order_acts.html"
     list_display = (
         *("code", "shop", "buyer_shown", "org_unit", "state_shown"),
         *("net_shown", "placed_shown"),
@@ -200,6 +201,7 @@ class ProductAdmin(OwnedAdmin):
     """The catalogue of one's data controller."""
 
     form = ProductForm
+    nav_order = 31
     list_display = ("name", "code", "category", "price_shown", "is_active")
     list_filter = ("is_active", "category")
     list_select_related = ("category",)

@@ -40,6 +40,7 @@ class CategoryAdmin(OwnedAdmin):
     """A brand's category takes the place of the built-in one with its code."""
 
     form = CategoryForm
+    nav_order = 32
     list_display = ("name", "code", "cycle", "owner")
     list_select_related = ("controller",)
     search_fields = ("name", "code")

@@ -92,6 +92,7 @@ class SegmentAdmin(ScopedAdmin):
     ordering = ("-changed_at", "-id")
     actions = None
     change_list_template = "crm/segment_list.html"
+    nav_order = 12
     empty_template = "crm/segment_empty.html"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -36,6 +36,7 @@ def _told(request: HttpRequest, uses: list[Text]) -> list[Text]:
 class TagGroupAdmin(OwnedAdmin):
     """Groups; one goes only when none of its tags is left."""
 
+    nav_order = 22
     list_display = ("name", "source", "is_exclusive", "days", "tag_count", "owner")
     list_filter = ("source", "is_exclusive")
     list_select_related = ("controller",)
@@ -104,6 +105,7 @@ class TagAdmin(OwnedAdmin):
     """Tags; what something still uses can be archived, not deleted."""
 
     form = TagForm
+    nav_order = 20
     list_display = ("name", "group", "rule", "suppressing", "state", "owner", "who")
     list_filter = (
         "group",

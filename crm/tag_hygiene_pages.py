@@ -83,6 +83,6 @@ def register() -> None:
             "admin:crm_tag_hygiene",
             VIEW,
             icon="cleaning_services",
-            order=40,
+            order=24,
         )
     )

@@ -167,7 +167,10 @@ LABELS: dict[str, Text] = {
 
 # Who acts when nobody does (`staff.accounts.system_staff`).
 WRITERS: dict[str, Text] = {
+    "campaigns.approving": _("Automatic checks of approvals"),
+    "campaigns.sending": _("Automatic sending of touches"),
     "content.answers": _("Automatic answers"),
+    "crm.auto_tags": _("Rules of tags"),
     "crm.consent": _("Texts of the start"),
     "crm.exchange": _("Deletion of old files"),
     "crm.preferences": _("The member, on the preference page"),

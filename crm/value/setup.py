@@ -36,7 +36,7 @@ def register() -> None:
             "admin:crm_value",
             pages.VIEW,
             icon="stairs",
-            order=30,
+            order=70,
         )
     )
     periodic_tasks.extend(
