@@ -151,7 +151,7 @@ def _page(
     return console_page(
         request,
         "crm/import.html",
-        title=batch.file_name,
+        title=_("Import: %(file)s") % {"file": batch.file_name},
         lead=str(batch.get_kind_display()),
         context=context,
         status=status,

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.models import Job
 from staff.models import Approval, OrgUnit, Staff
@@ -39,7 +40,7 @@ class Import(models.Model):
         CHECKING = "checking", _("Being checked")
         CHECKED = "checked", _("Checked")
         RUNNING = "running", _("Being imported")
-        DONE = "done", _("Imported")
+        DONE = "done", pgettext_lazy("of a file", "Imported")
         CANCELLED = "cancelled", _("Stopped")
         FAILED = "failed", _("Failed")
 
