@@ -80,4 +80,5 @@ def _text(row: Recipient) -> str:
     name = f"{row.touch.campaign} · {row.touch}"
     if not row.reason:
         return name
-    return f"{name} — {reasons.label(row.reason)}: {reasons.words(row.reason)}"
+    why = {"name": reasons.label(row.reason), "what": reasons.words(row.reason)}
+    return f"{name} — {_('%(name)s: %(what)s') % why}"

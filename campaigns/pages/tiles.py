@@ -63,7 +63,11 @@ def touches(request: HttpRequest) -> list[TileLine]:
     mine = {each.pk for each in approving.waiting_for(staff)}
     return [
         (
-            f"{states[State(each.state)]}: {each.name} · {each.campaign.name}",
+            _("%(name)s: %(what)s")
+            % {
+                "name": states[State(each.state)],
+                "what": f"{each.name} · {each.campaign.name}",
+            },
             reverse("admin:campaigns_touch_change", args=[each.pk]),
             None,
             tones[State(each.state)],

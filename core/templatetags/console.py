@@ -206,11 +206,15 @@ def audit_change(entry: Any) -> str:
         if key in entry.before and key in entry.after:
             if old != new:
                 was, now = _value(entry, key, old), _value(entry, key, new)
-                parts.append(f"{name}: {was} → {now}")
+                parts.append(_named(name, f"{was} → {now}"))
         else:
             value = new if key in entry.after else old
-            parts.append(f"{name}: {_value(entry, key, value)}")
+            parts.append(_named(name, str(_value(entry, key, value))))
     return "; ".join(parts)
+
+
+def _named(name: Any, what: str) -> str:
+    return _("%(name)s: %(what)s") % {"name": name, "what": what}
 
 
 def _model(entry: Any) -> Any:

@@ -108,4 +108,22 @@
       press(event);
     }
   });
+
+  // The theme's button of the filters is a link without an address: no key reaches it.
+  document.addEventListener("DOMContentLoaded", function () {
+    document.querySelectorAll("a:not([href])").forEach(function (link) {
+      if (link.getAttribute("x-on:click") !== "filterOpen = true") {
+        return;
+      }
+      link.tabIndex = 0;
+      link.setAttribute("role", "button");
+      link.addEventListener("keydown", function (event) {
+        if (event.key === "Enter" || event.key === " ") {
+          event.preventDefault();
+          event.stopPropagation();
+          link.click();
+        }
+      });
+    });
+  });
 })();
