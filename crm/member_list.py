@@ -156,7 +156,7 @@ def _marketing(member: Member, now: datetime) -> tuple[str, Text]:
     if member.opted_out_at:
         return "bad", _("Opted out")
     if member.frozen_until and member.frozen_until > now:
-        return "part", _("Frozen")
+        return "part", pgettext_lazy("of marketing", "Frozen")
     if not member.is_reachable:
         return "idle", _("Not reachable")
     return "good", _("May be addressed")
