@@ -148,6 +148,7 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
     list_max_show_all = 0
     list_per_page = 50
     list_disable_select_all = True
+    empty_value_display = "–"
     view_on_site = False
     # Facet counts would count the whole table once per choice.
     show_facets = ModelAdmin.show_facets.NEVER

@@ -94,6 +94,7 @@ class ItemInline(ReadOnly, ScopedTabularInline):
     """What was bought."""
 
     model = OrderItem
+    hide_title = True
     fields = ("product", "quantity", "amount")
 
 
@@ -101,6 +102,7 @@ class RefundInline(ReadOnly, ScopedTabularInline):
     """What went back."""
 
     model = Refund
+    hide_title = True
     fields = ("code", "amount", "at", "reason")
 
 
