@@ -35,6 +35,10 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
     sortable_by = ()
     ordering = ORDER
     saved_keys = asked_keys()
+    empty_text = _(
+        "Members come from followers, messages and WeCom contacts of the accounts, "
+        "or from a file under Imports."
+    )
     view_more_template = "crm/look_acts.html"
     # Looked up by crm.searching; the field only makes the search box appear.
     search_fields = ("id",)

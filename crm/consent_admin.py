@@ -44,6 +44,10 @@ class ConsentEntryAdmin(ReadOnly, ScopedAdmin):
     ordering = ("-id",)
     nav_title = _("Consent ledger")
     nav_order = 540
+    empty_text = _(
+        "What members allow and refuse: on the preference page, in messages, in files, "
+        "or noted on the page of the member."
+    )
     fields = (
         *("at_shown", "member_shown", "said", "what", "how", "evidence"),
         *("text", "text_body"),

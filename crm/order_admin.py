@@ -112,6 +112,7 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
 
     nav_order = 30
     list_before_template = "crm/order_acts.html"
+    empty_text = _("Orders come from the shops over the API, or from a file.")
     list_display = (
         *("code", "shop", "buyer_shown", "org_unit", "state_shown"),
         *("net_shown", "placed_shown"),
