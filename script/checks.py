@@ -15,7 +15,7 @@ from privatedomain import assets, translations  # noqa: E402
 from privatedomain.instance import new_secrets  # noqa: E402
 
 # A file's tests stay in one process, and files keep the order of tests/conftest.py.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 

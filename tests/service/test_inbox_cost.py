@@ -7,6 +7,7 @@ of its transaction. Whoever adds a handler raises one here, knowingly.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 
 from django.db import connection
@@ -79,5 +80,5 @@ def test_a_callback_costs_no_more_statements_than_known(transactional_db: None) 
         # What a drain reads but once is read by both, and so falls out.
         few = statements(side, people[:1], now, 30)
         many = statements(side, people[1:], now, 30)
-        found[what] = (many - few) / 3
+        found[what] = math.ceil((many - few) / 3)  # now and then one is spared
     assert found == {what: limit for what, (_before, _now, limit) in COSTS.items()}
