@@ -123,14 +123,15 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 # -- running copies
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_stack(
     tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
 ) -> Iterator[Callable[..., Stack]]:
     """`make_stack(own_servers=False, **environment)`: a migrated copy, not started.
 
     `own_servers` gives it a PostgreSQL and a Redis that the test may kill; otherwise it
-    has a database of its own on the run's servers. Everything is stopped at the end.
+    has a database of its own on the run's servers. Everything is stopped with the file:
+    idle workers still look for work, and the tests after would pay for it.
     """
     made: list[Stack] = []
 
@@ -163,9 +164,9 @@ def make_stack(
             shutil.rmtree(stack.data_dir, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(make_stack: Callable[..., Stack]) -> Stack:
-    """One running copy for the session, with the sandbox; wait_ready() has passed.
+    """One running copy for the file, with the sandbox; wait_ready() has passed.
 
     Tests must leave its processes running. To stop or kill some, take `make_stack`.
     """
