@@ -106,7 +106,7 @@ def test_who_is_left_out_and_why_is_said_before_and_after(
     holders = set(MemberTag.objects.filter(tag=tag).values_list("member", flat=True))
     assert holders == {plain.pk, replaced.pk, already.pk}
     page = client.get(reverse("admin:job", args=[job.pk])).content.decode()
-    assert "位会员已更改" in page
+    assert "已更改的会员" in page
 
 
 def test_all_that_match_the_look_are_meant_however_many_pages(
