@@ -14,9 +14,9 @@ MEMBERS = """
 WITH made AS (
     INSERT INTO crm_member (controller_id, display_name, is_placeholder_name, remark,
         name_tokens, stage, real_name, phone, phone_hash, phone_tail_hash, is_reachable,
-        first_seen_at, last_seen_at)
+        first_seen_at, last_seen_at, rfm, trust, gender, city, no_personalisation)
     SELECT %(controller)s, '会员', false, '', '{}', 'new', '', '', '', '', true,
-        now(), now()
+        now(), now(), '', 'T0', '', '', false
     FROM unnest(%(openids)s::text[]) RETURNING id
 ), numbered AS (
     SELECT id, row_number() OVER (ORDER BY id) AS number FROM made
