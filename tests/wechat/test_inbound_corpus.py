@@ -85,6 +85,16 @@ def test_repeated_elements_are_lists_also_when_there_is_one():
     assert parsing.parse_xml(old)["MemChangeList"] == {"Item": ["a", "b"]}
 
 
+def test_what_was_sent_is_read_as_it_was_sent():
+    """wechatpy strips the scene, renames the event and leaves its case and source out."""
+    first = parsing.parse_xml(body_of({"file": "023-mp-subscribe-qr-str.xml"}))
+    assert (first["Event"], first["EventKey"][:8]) == ("subscribe", "qrscene_")
+    unknown = b"<xml><MsgType>event</MsgType><Event>Some_Future</Event></xml>"
+    assert parsing.parse_xml(unknown)["Event"] == "Some_Future"
+    empty = parsing.parse_xml(b"<xml><Content></Content><FromUserName/></xml>")
+    assert empty == {"Content": "", "FromUserName": ""}
+
+
 def flipped(digest):
     return ("0" if digest[0] != "0" else "1") + digest[1:]
 

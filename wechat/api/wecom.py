@@ -9,6 +9,7 @@ from wechatpy.work import WeChatClient
 from wechat import limits
 from wechat.api import transport
 from wechat.api.client import OwnTransport
+from wechat.api.kf_messages import KfMessages
 from wechat.models import App
 
 BASE = "https://qyapi.weixin.qq.com/cgi-bin/"
@@ -16,6 +17,8 @@ BASE = "https://qyapi.weixin.qq.com/cgi-bin/"
 
 class WecomClient(OwnTransport, WeChatClient):
     """The calls the console uses; every method raises PlatformError."""
+
+    kf_message = KfMessages()
 
     def __init__(self, app: App) -> None:
         self.app = app

@@ -7,11 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from tests.wechat.outbound.conftest import build_app
 from tests.wechat.outbound.phone import Sandbox
@@ -33,6 +35,7 @@ class FakePlatform(ThreadingHTTPServer):
         self.seen: list[tuple[str, bytes, dict[str, str]]] = []
         self.answer: Callable[[str], Answer] = lambda path: (200, OK, {})
         self.token_seconds = 0.0
+        self.lives = 7200
         self.tokens = 0
 
     def paths(self, part: str) -> list[str]:
@@ -68,7 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.server.token_seconds)
             self.server.tokens += 1
             value = f"TOKEN-{self.server.tokens}"
-            found = {"errcode": 0, "access_token": value, "expires_in": 7200}
+            lives = self.server.lives
+            found = {"errcode": 0, "access_token": value, "expires_in": lives}
             return 200, json.dumps(found).encode(), {}
         return self.server.answer(self.path)
 
@@ -257,6 +261,24 @@ def test_4_apps_of_one_corp_keep_their_tokens_apart(
     assert len(keys) == 4
 
 
+def test_5_a_token_lives_in_our_own_store_and_ends_by_the_platforms_time(
+    fake_app: App, platform: FakePlatform
+) -> None:
+    platform.lives = 300
+    assert [mp_client(fake_app).access_token for _process in "ab"] == ["TOKEN-1"] * 2
+    rows = AccessToken.objects.filter(app=fake_app)
+    left = rows.get().expires_at - timezone.now()
+    assert timedelta(seconds=290) < left <= timedelta(seconds=300)
+    client = mp_client(fake_app)
+    client.user_info("o")
+    rows.update(expires_at=timezone.now())
+    client.user_info("o")
+    assert client.access_token == mp_client(fake_app).access_token == "TOKEN-2"
+    sent = [path.rpartition("access_token=")[2] for path in platform.paths("user/info")]
+    assert [value.partition("&")[0] for value in sent] == ["TOKEN-1", "TOKEN-2"]
+    assert platform.tokens == 2
+
+
 def test_6_and_8_bodies_are_what_the_platform_takes(
     fake_corp: App, platform: FakePlatform
 ) -> None:
@@ -273,6 +295,55 @@ def test_6_and_8_bodies_are_what_the_platform_takes(
     assert (batch["userid_list"], batch["limit"]) == (["lin", "wang"], 100)
     assert json.loads(bodies["kf/sync_msg"])["open_kfid"] == "kf1"
     assert json.loads(bodies["kf/account/list"]) == {"offset": 0, "limit": 100}
+
+
+# Doc 94677: the object stands under its msgtype.
+KF_MESSAGES: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
+    "location": (
+        lambda to: to.send_location(
+            "wm1", "kf1", "西湖店", "龙井路 1 号", 30.25, 120.1
+        ),
+        {
+            "name": "西湖店",
+            "address": "龙井路 1 号",
+            "latitude": 30.25,
+            "longitude": 120.1,
+        },
+    ),
+    "miniprogram": (
+        lambda to: to.send_miniprogram("wm1", "kf1", "wx1", "商城", "m1", "a/b.html"),
+        {
+            "appid": "wx1",
+            "title": "商城",
+            "thumb_media_id": "m1",
+            "pagepath": "a/b.html",
+        },
+    ),
+    "link": (
+        lambda to: to.send_articles_link(
+            *("wm1", "kf1"),
+            {"title": "新茶", "url": "https://a.example", "thumb_media_id": "m1"},
+        ),
+        {
+            "title": "新茶",
+            "url": "https://a.example",
+            "thumb_media_id": "m1",
+            "desc": "",
+        },
+    ),
+}
+
+
+def test_7_places_mini_programs_and_links_have_the_documented_bodies(
+    fake_corp: App, platform: FakePlatform
+) -> None:
+    client = wecom_client(fake_corp)
+    for kind, (send, content) in KF_MESSAGES.items():
+        send(client.kf_message)
+        path, body, _headers = platform.seen[-1]
+        assert path.startswith("/qy/cgi-bin/kf/send_msg?")
+        to = {"touser": "wm1", "open_kfid": "kf1", "msgtype": kind}
+        assert json.loads(body) == {**to, kind: content}
 
 
 @pytest.mark.parametrize(
@@ -344,6 +415,9 @@ def test_16_batches_carry_the_language_and_are_never_too_large(
     assert body == {"user_list": [{"openid": "o1", "lang": "zh_CN"}]}
     with pytest.raises(ValueError, match="too many"):
         mp_client(fake_app).user_batch(["o"] * 101)
+    with pytest.raises(ValueError, match="too few"):
+        mp_client(fake_app).mass_send(["o1"], {"msgtype": "text"}, "key")
+    assert len(platform.paths("mass/send")) == 0
 
 
 def test_text_travels_as_utf_8_on_a_connection_of_its_own(
