@@ -323,7 +323,7 @@ def _counted_part(order: Bought, condition: on.Orders) -> Decimal | None:
     if not condition.products and not condition.categories:
         return order.net
     meant = [
-        item.amount
+        item.kept
         for item in order.items
         if item.product in condition.products or item.category in condition.categories
     ]

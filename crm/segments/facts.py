@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from crm import kept
 from crm.models import (
     ConsentEntry,
     Event,
@@ -29,11 +30,11 @@ from crm.segments.tree import Node, conditions_of
 
 @dataclass(frozen=True)
 class Item:
-    """One line of an order: ids, and its amount in yuan."""
+    """One line of an order: ids, and what was kept of it, in yuan (crm.kept)."""
 
     product: int
     category: int
-    amount: Decimal
+    kept: Decimal
 
 
 @dataclass(frozen=True)
@@ -110,18 +111,26 @@ def _pairs(rows: Any, name: str) -> Iterable[tuple[int, int]]:
 
 
 def _load_orders(found: dict[int, Facts], pks: list[int]) -> None:
-    items: dict[int, list[Item]] = defaultdict(list)
+    lines: dict[int, list[tuple[int, int, int, Decimal]]] = defaultdict(list)
     orders = Order.objects.filter(member__in=pks).paid()
-    lines = OrderItem.objects.filter(order__in=orders).values_list(
-        "order", "product", "product__category", "amount"
+    rows = OrderItem.objects.filter(order__in=orders).values_list(
+        "order", "pk", "product", "product__category", "amount"
     )
-    for pk, product, category, amount in lines:
-        items[pk].append(Item(product, category, amount))
+    for order_id, item, product, category, amount in rows:
+        lines[order_id].append((item, product, category, amount))
     for order in orders:
-        facts = found[order.member_id or 0]
-        facts.orders.append(
-            Bought(order.paid_at, order.shop, order.net, tuple(items[order.pk]))
-        )
+        found[order.member_id or 0].orders.append(_bought(order, lines[order.pk]))
+
+
+def _bought(order: Order, lines: list[tuple[int, int, int, Decimal]]) -> Bought:
+    """`lines`: item, product, category and amount of each item."""
+    costs = [(item, amount) for item, _product, _category, amount in lines]
+    left = kept.amounts(order.amount, order.refunded, costs)
+    items = (
+        Item(product, category, amount)
+        for (_item, product, category, _cost), amount in zip(lines, left, strict=True)
+    )
+    return Bought(order.paid_at, order.shop, order.net, tuple(items))
 
 
 def _load_events(

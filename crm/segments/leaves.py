@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from crm.kept import KEPT
 from crm.models import Order, Relation
 from crm.naming import fragment_tokens
 from crm.segments import conditions as on
@@ -319,7 +320,7 @@ def _orders(condition: on.Orders, setting: Setting) -> Part:
     source = _order_source(condition, setting)
     of_items = bool(condition.products or condition.categories)
     count = "count(DISTINCT o.id)" if of_items else "count(*)"
-    amount = "sum(i.amount)" if of_items else "sum(o.amount - o.refunded)"
+    amount = f"sum({KEPT})" if of_items else "sum(o.amount - o.refunded)"
     if condition.measure == "days_since_last":
         return Rows(source, HAVING, _days_since(condition, setting))
     if condition.measure == "average":

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from crm.kept import KEPT
 from crm.models import Order
 from crm.value.moments import AsOf
 from crm.value.people import EXCLUDED, People, tag_ids
@@ -34,7 +35,8 @@ _REST = (
     "r_score, f_score, m_score, interactions, relationship, bond, why, won_back_on,"
     " computed_at"
 )
-# The main category: where most of the money of the year went, else of all time; a
+# The main category: where most of the money of the year went, what was kept of each item
+# counted, else of all time; a
 # category of the controller stands for the shared one with its code.
 _SQL = """
 WITH people AS (
@@ -44,7 +46,7 @@ WITH people AS (
     WHERE {member_id} AND member.controller_id = %(controller)s
         AND member.merged_into_id IS NULL AND member.purged_at IS NULL
 ), bought AS MATERIALIZED (
-    SELECT orders.id, orders.member_id, orders.amount,
+    SELECT orders.id, orders.member_id, orders.amount, orders.refunded,
         orders.amount - orders.refunded AS net,
         coalesce(orders.paid_at, orders.placed_at) AS at,
         (coalesce(orders.paid_at, orders.placed_at) AT TIME ZONE %(zone)s)::date AS day
@@ -70,14 +72,15 @@ WITH people AS (
             AS rfm_last_on,
         (array_agg(gap ORDER BY day DESC))[1] AS last_gap_days
     FROM days GROUP BY member_id
+), lines AS (
+    SELECT o.member_id, o.day, i.product_id, {kept} AS kept
+    FROM bought o JOIN crm_orderitem i ON i.order_id = o.id
 ), spent AS (
-    SELECT bought.member_id, coalesce(own.id, category.id) AS category_id,
-        sum(item.amount * bought.net / bought.amount)
-            FILTER (WHERE bought.day > %(year)s) AS lately,
-        sum(item.amount * bought.net / bought.amount) AS ever
-    FROM bought
-    JOIN crm_orderitem item ON item.order_id = bought.id
-    JOIN crm_product product ON product.id = item.product_id
+    SELECT lines.member_id, coalesce(own.id, category.id) AS category_id,
+        sum(lines.kept) FILTER (WHERE lines.day > %(year)s) AS lately,
+        sum(lines.kept) AS ever
+    FROM lines
+    JOIN crm_product product ON product.id = lines.product_id
     JOIN crm_category category ON category.id = product.category_id
     LEFT JOIN crm_category own
         ON own.controller_id = %(controller)s AND own.code = category.code
@@ -128,6 +131,7 @@ def add_up(people: People, as_of: AsOf, *, now: Any) -> int:
         order_member_id=people.of("orders.member_id"),
         columns=", ".join(_COLUMNS),
         rest=_REST,
+        kept=KEPT,
         fresh_columns=named("fresh"),
         known_columns=named("known"),
     )

@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,8 +58,13 @@ def make_people(shop: SimpleNamespace, count: int) -> list[Member]:
             )
             orders.append(order)
             if rng.random() > 0.05:
-                product = shop.products[other]
-                items.append(OrderItem(order=order, product=product, amount=amount))
+                first = amount if other == code else amount * 67 / 100
+                for part_of, cost in ((other, first), (code, amount - first)):
+                    if cost:
+                        product = shop.products[part_of]
+                        items.append(
+                            OrderItem(order=order, product=product, amount=cost)
+                        )
         for key, odds in (("role.Test", 0.03), ("level.VIP", 0.05)):
             if rng.random() < odds:
                 tagged.append((member, key))
@@ -69,6 +75,24 @@ def make_people(shop: SimpleNamespace, count: int) -> list[Member]:
     Order.objects.bulk_create(orders)
     OrderItem.objects.bulk_create(items)
     return people
+
+
+def kept_of(order: Order) -> list[tuple[str, Decimal]]:
+    """(category, yuan) of each item, in cents: what of the order went back of each."""
+    lines = [
+        [item.product.category.code, int(item.amount * 100), 0]
+        for item in sorted(order.items.all(), key=lambda item: (-item.amount, item.pk))
+    ]
+    total = sum(cost for _code, cost, _back in lines)
+    part = Fraction(order.refunded) / Fraction(order.amount)
+    to_give = math.floor(total * part + Fraction(1, 2))
+    rest = to_give
+    for line in lines:
+        line[2] = to_give * line[1] // total
+        rest -= line[2]
+    if lines:
+        lines[0][2] += rest
+    return [(code, Decimal(cost - back) / 100) for code, cost, back in lines]
 
 
 class Oracle:
@@ -87,11 +111,10 @@ class Oracle:
                 continue
             day = timezone.localdate(order.paid_at)
             self.spend[day] += net
-            for item in order.items.all():
-                code = item.product.category.code
-                ever[code] += item.amount * net / order.amount
+            for code, left in kept_of(order):
+                ever[code] += left
                 if day > year_before(DAY):
-                    lately[code] += item.amount * net / order.amount
+                    lately[code] += left
         ranked = lately or ever
         order_of = {"coffee-snack": 0, "beauty": 1, "apparel": 2, "furniture": 4}
         self.code = (

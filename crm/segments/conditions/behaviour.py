@@ -32,8 +32,8 @@ def _event_kinds() -> list[Choice]:
 class Orders(Period, Condition):
     """A figure of the member's orders that count: paid, not gone back as a whole.
 
-    Amounts are yuan net of refunds; with a product or category, what these items of the
-    order cost. Whoever has no such order has count and amount 0, but no average and no
+    Amounts are yuan net of refunds; with a product or category, what was kept of these
+    items (crm.kept). Whoever has no such order has count and amount 0, but no average and no
     days since the last one. Days since: whole days of 24 hours.
     """
 
