@@ -1,4 +1,4 @@
-"""Choices of the member list's filters beyond those drawn, looked up by name."""
+"""Choices of the member list's filters where there are more than are drawn, by name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEARCHED: dict[str, type[Searched]] = {
 
 @require_GET
 def find(request: HttpRequest) -> JsonResponse:
-    """Rows `of` a filter whose name holds `q`: {"results": [[value, words]], "more"}.
+    """Choices `of` a filter whose name holds `q`: {"results": [[value, words]], "more"}.
 
     In the scope of who asks; nothing for a filter that draws all its choices.
     """
@@ -33,5 +33,12 @@ def find(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"results": [], "more": False})
     text = request.GET.get("q", "").replace("\0", "").strip()[:80]
     rows = kind.found(kind.rows(staff).filter(kind.named(text)), FOUND + 1)
-    results = [[key, str(words)] for key, words in kind.told_apart(rows[:FOUND])]
+    fixed = (
+        (key, words)
+        for key, words in kind.fixed(staff)
+        if text.casefold() in str(words).casefold()
+    )
+    results = [
+        [key, str(words)] for key, words in (*fixed, *kind.told_apart(rows[:FOUND]))
+    ]
     return JsonResponse({"results": results, "more": len(rows) > FOUND})

@@ -6,6 +6,7 @@ queries with some hundred tags, stores and colleagues.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
@@ -18,7 +19,6 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from core.admin_filters import MAX_CHOICES
 from core.registry import Text
 from crm import narrowing
 from crm.models import Member, Segment, Tag
@@ -27,12 +27,14 @@ from wechat.models import Account
 
 Choices = list[tuple[str, Text]]  # (value, label)
 Groups = list[tuple[str, Choices]]  # (label of a group or "", its choices)
+# More than are read at a glance are searched.
+FEW = 20
 _SPACE = "\u3000"
 _CHECKED, _SELECTED = mark_safe(" checked"), mark_safe(" selected")
 SEEN_DAYS, SILENT_DAYS = (1, 7, 30, 90), (30, 90, 180, 365)
 
 
-class Asked(admin.ListFilter):
+class Asked(admin.ListFilter, ABC):
     """One key of the query string. `many`: several values may be chosen."""
 
     template = "crm/list_filter.html"
@@ -54,8 +56,9 @@ class Asked(admin.ListFilter):
         if self.chosen:
             self.used_parameters[self.parameter_name] = self.chosen
 
+    @abstractmethod
     def groups(self, staff: Staff) -> Groups:
-        raise NotImplementedError
+        """The choices as they are drawn, in the person's scope."""
 
     def has_output(self) -> bool:
         return True
@@ -102,21 +105,30 @@ class Asked(admin.ListFilter):
 
 
 class Searched(Asked):
-    """One of many rows: the first are drawn, the others looked up by name.
+    """One of rows that may be many: few are drawn, more are looked up by name.
 
-    crm.filter_search answers what is typed beside it.
+    Where there are more than FEW, the page turns the select into a field to search in
+    (filter_search.js), which asks crm.filter_search. Without scripts the first FEW can
+    be chosen.
     """
 
-    # Choices that are no rows.
-    fixed: tuple[tuple[str, Text], ...] = ()
+    # In front of the row's id in the value.
+    prefix = ""
+    # Heads the rows where other choices stand before them.
+    rows_label: Text = ""
     # Read of every row drawn, and besides of those found by name: no whole objects.
     columns: tuple[str, ...] = ("pk", "name")
     columns_apart: tuple[str, ...] = ()
 
     @classmethod
+    def fixed(cls, staff: Staff) -> Choices:
+        """Choices that are no rows."""
+        return []
+
+    @classmethod
+    @abstractmethod
     def rows(cls, staff: Staff) -> QuerySet[Any]:
         """What may be chosen, in the person's scope."""
-        raise NotImplementedError
 
     @classmethod
     def named(cls, text: str) -> Q:
@@ -125,28 +137,37 @@ class Searched(Asked):
     @classmethod
     def drawn(cls, rows: list[Any]) -> Choices:
         """As they stand in the list that is not narrowed."""
-        return [(str(row.pk), row.name) for row in rows]
+        return [(f"{cls.prefix}{row.pk}", row.name) for row in rows]
 
     @classmethod
     def told_apart(cls, rows: list[Any]) -> Choices:
         """As they stand alone, found by name."""
-        return [(str(row.pk), row.name) for row in rows]
+        return cls.drawn(rows)
 
     @classmethod
     def found(cls, rows: QuerySet[Any], count: int) -> list[Any]:
         columns = (*cls.columns, *cls.columns_apart)
         return list(rows.values_list(*columns, named=True)[:count])
 
+    def first(self, staff: Staff) -> list[Any]:
+        """FEW rows and, if there are more, one of them."""
+        return list(self.rows(staff).values_list(*self.columns, named=True)[: FEW + 1])
+
     def groups(self, staff: Staff) -> Groups:
-        rows = self.rows(staff)
-        first = list(rows.values_list(*self.columns, named=True)[: MAX_CHOICES + 1])
-        self.has_more = len(first) > MAX_CHOICES
-        first = first[:MAX_CHOICES]
+        first = self.first(staff)
+        self.has_more = len(first) > FEW
+        first = first[:FEW]
         shown = {str(row.pk) for row in first}
-        others = [each for each in self.chosen if each.isdigit() and each not in shown]
-        keys = narrowing.primary_keys(others)
-        beyond = self.found(rows.filter(pk__in=keys), len(keys)) if keys else []
-        return [("", [*self.fixed, *self.told_apart(beyond), *self.drawn(first)])]
+        keys = (each.removeprefix(self.prefix) for each in self.chosen)
+        others = [key for key in keys if key.isdigit() and key not in shown]
+        wanted = narrowing.primary_keys(others) or []
+        rows = self.rows(staff).filter(pk__in=wanted)
+        beyond = self.found(rows, len(wanted)) if wanted else []
+        choices = [*self.told_apart(beyond), *self.drawn(first)]
+        fixed = self.fixed(staff)
+        if self.rows_label:
+            return [("", fixed), (str(self.rows_label), choices)]
+        return [("", [*fixed, *choices])]
 
 
 class _Values(Asked):
@@ -212,8 +233,11 @@ class TagsNoneFilter(_Tags):
 class StoreFilter(Searched):
     title = _("store")
     parameter_name = "store"
-    fixed = ((narrowing.NOBODY, _("No store")),)
     columns = ("pk", "name", "path")
+
+    @classmethod
+    def fixed(cls, staff: Staff) -> Choices:
+        return [(narrowing.NOBODY, _("No store"))]
 
     @classmethod
     def rows(cls, staff: Staff) -> QuerySet[OrgUnit]:
@@ -228,12 +252,20 @@ class StoreFilter(Searched):
             for row in rows
         ]
 
+    @classmethod
+    def told_apart(cls, rows: list[Any]) -> Choices:
+        return [(str(row.pk), row.name) for row in rows]
+
 
 class OwnerFilter(Searched):
     title = pgettext_lazy("a member", "owner")
     parameter_name = "owner"
     columns = ("pk", "display_name", "username")
     columns_apart = ("org_unit__name",)
+
+    @classmethod
+    def fixed(cls, staff: Staff) -> Choices:
+        return [(narrowing.NOBODY, _("Nobody")), (str(staff.pk), _("I"))]
 
     @classmethod
     def rows(cls, staff: Staff) -> QuerySet[Staff]:
@@ -256,27 +288,24 @@ class OwnerFilter(Searched):
             for row, (key, name) in zip(rows, cls.drawn(rows), strict=True)
         ]
 
-    def groups(self, staff: Staff) -> Groups:
-        self.fixed = ((narrowing.NOBODY, _("Nobody")), (str(staff.pk), _("I")))
-        return super().groups(staff)
+
+class _OfAccounts(Searched):
+    @classmethod
+    def rows(cls, staff: Staff) -> QuerySet[Account]:
+        return Account.objects.visible_to(staff)
+
+    def first(self, staff: Staff) -> list[Any]:
+        # For two filters, read once.
+        found: list[Any] | None = getattr(self.request, "_accounts", None)
+        if found is None:
+            found = super().first(staff)
+            self.request._accounts = found  # type: ignore[attr-defined]
+        return found
 
 
-def _accounts(request: HttpRequest, staff: Staff) -> list[Account]:
-    """For two filters, read once."""
-    found: list[Account] | None = getattr(request, "_accounts", None)
-    if found is None:
-        found = list(Account.objects.visible_to(staff)[:MAX_CHOICES])
-        request._accounts = found  # type: ignore[attr-defined]
-    return found
-
-
-class AccountFilter(Asked):
+class AccountFilter(_OfAccounts):
     title = _("account")
     parameter_name = "account"
-
-    def groups(self, staff: Staff) -> Groups:
-        accounts = _accounts(self.request, staff)
-        return [("", [(str(account.pk), str(account)) for account in accounts])]
 
 
 class FollowingFilter(_Values):
@@ -289,22 +318,20 @@ class FollowingFilter(_Values):
     many = False
 
 
-class ReachFilter(Asked):
+class ReachFilter(_OfAccounts):
     title = _("reachability")
     parameter_name = "reach"
+    prefix = narrowing.THROUGH
+    rows_label = _("May be addressed through")
 
-    def groups(self, staff: Staff) -> Groups:
-        through: list[tuple[str, Text]] = [
-            (f"{narrowing.THROUGH}{account.pk}", str(account))
-            for account in _accounts(self.request, staff)
-        ]
-        whether: list[tuple[str, Text]] = [
+    @classmethod
+    def fixed(cls, staff: Staff) -> Choices:
+        return [
             (narrowing.MAY, _("May be addressed")),
             (narrowing.LOST, _("Not reachable")),
             (narrowing.OUT, _("Opted out")),
             (narrowing.FROZEN, _("Frozen after a complaint")),
         ]
-        return [("", whether), (str(_("May be addressed through")), through)]
 
 
 class SeenFilter(Asked):

@@ -19,6 +19,7 @@ from staff.models import OrgUnit, Staff
 from tests.conftest import build_staff
 from tests.crm import segment_worlds
 from tests.crm.test_member_pages import LIST, make_member
+from wechat.models import Account
 
 ADD = reverse("admin:crm_segment_add")
 CHOICES = reverse("admin:crm_member_choices")
@@ -196,7 +197,7 @@ def test_who_sees_every_controller_is_told_whose_segment_it_is(world):
 
 
 def test_choices_beyond_those_drawn_are_found_by_name(client, world, monkeypatch):
-    monkeypatch.setattr(filters, "MAX_CHOICES", 2)
+    monkeypatch.setattr(filters, "FEW", 2)
     shops = [
         OrgUnit.objects.create(name=f"苏州{n}店", kind="store", parent=world.brand)
         for n in range(3)
@@ -207,12 +208,34 @@ def test_choices_beyond_those_drawn_are_found_by_name(client, world, monkeypatch
         )
         for n in range(3)
     ]
+    accounts = [
+        Account.objects.create(
+            name=f"服务号{n}", slug=f"s{n}", kind="service", org_unit=world.brand
+        )
+        for n in range(3)
+    ]
     member = make_member(world.brand, "苏州的", org_unit=shops[2], owner=guides[2])
-    look = {"store": shops[2].pk, "owner": guides[2].pk}
+    Identity.objects.create(
+        member=member,
+        controller=world.brand,
+        account=accounts[2],
+        kind="openid",
+        value="o-suzhou",
+        is_following=True,
+    )
+    look = {
+        "store": shops[2].pk,
+        "owner": guides[2].pk,
+        "account": accounts[2].pk,
+        "reach": f"through-{accounts[2].pk}",
+    }
     page = client.get(LIST, look)
     text = page.content.decode()
-    assert text.count("data-find-choices") == 2
+    assert text.count("data-find-choices") == 4
     assert f'<option value="{shops[2].pk}" selected>' in text
+    assert f'<option value="{accounts[2].pk}" selected>服务号2<' in text
+    assert f'<option value="through-{accounts[2].pk}" selected>服务号2<' in text
+    assert f'value="through-{accounts[1].pk}"' not in text
     assert "陆导购2 · 苏州2店" in text
     assert list(page.context["cl"].result_list) == [member]
 
@@ -222,6 +245,8 @@ def test_choices_beyond_those_drawn_are_found_by_name(client, world, monkeypatch
 
     assert found("store", "州1") == ["苏州1店"]
     assert found("owner", "GUIDE1") == ["陆导购1 · 苏州1店"]
+    assert found("account", "号1") == found("reach", "号1") == ["服务号1"]
+    assert (found("reach", "退订"), found("account", "没有")) == (["已退订"], [])
     assert found("segment", "没有") == []
     assert found("tags_any", "州") == []
 
