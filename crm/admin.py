@@ -113,6 +113,7 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
 # Autodiscovery imports only this module.
 from crm import (  # noqa: E402  autodiscovery imports only this module
     consent_admin,  # noqa: F401
+    coupon_admin,  # noqa: F401
     merge_admin,  # noqa: F401
     order_admin,  # noqa: F401
     scoring_admin,  # noqa: F401

@@ -55,7 +55,7 @@ class CouponQuery(PageQuery):
 
 
 class Coupons(ListAndPost):
-    reading, adding = "crm.view_order", "crm.add_order"
+    reading, adding = coupons.VIEW, "crm.add_order"
     serializer_class = CouponOut
     list_query = CouponQuery
 

@@ -11,6 +11,9 @@ from crm import orders
 from crm.models import Coupon
 from staff.models import OrgUnit, Staff
 
+# Coupons go with the orders: who sees those sees these.
+VIEW = "crm.view_order"
+
 
 @transaction.atomic
 def record(

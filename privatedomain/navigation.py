@@ -28,6 +28,7 @@ ICONS = {
     "crm.category": "shopping_bag",
     "crm.order": "receipt_long",
     "crm.product": "inventory_2",
+    "crm.coupon": "confirmation_number",
     "crm.segment": "groups",
     "crm.identity": "badge",
     "crm.relation": "handshake",

@@ -73,7 +73,14 @@ class Coupon(models.Model):
                 condition=models.Q(member__isnull=True) & ~models.Q(buyer=""),
                 name="crm_coupon_unbound",
             ),
+            models.Index(fields=["code"], name="crm_coupon_code"),
+            models.Index(fields=["controller", "-id"], name="crm_coupon_recent"),
         ]
 
     def __str__(self) -> str:
         return self.code
+
+    @property
+    def is_run_out(self) -> bool:
+        """Never used, and no longer to be."""
+        return self.state == self.State.HELD and self.expires_at <= timezone.now()
