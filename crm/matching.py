@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from core import audit
-from crm import evidence, merging, reviews
-from crm.errors import AlreadyDecided, DifferentControllers
+from crm import evidence, merging, reviews, value
+from crm.errors import AlreadyDecided, DifferentControllers, ReasonMissing
 from crm.evidence import PHONE, SHARED_PHONE, Key
 from crm.models import Coupon, Identity, MatchReview, Member, Order
 from crm.phones import phone_digest
@@ -271,27 +272,33 @@ def bind_buyer(
 
 
 @transaction.atomic
-def unbind_buyer(controller: OrgUnit, buyer: str, *, actor: Staff) -> list[int]:
+def unbind_buyer(
+    member: Member, buyer: str, *, actor: Staff, reason: str
+) -> list[int] | None:
     """The shop's buyer is not this member: what they bought waits again.
 
-    Returns the ids of the orders.
+    Returns the ids of the orders; None when the member is not bound to that buyer (any
+    more). Raises ReasonMissing.
     """
+    reason = reason.strip()
+    if not reason:
+        raise ReasonMissing(_("Say why the buyer id is not this member's."))
     identity = (
         Identity.objects.select_for_update(of=("self",))
-        .filter(controller=controller, kind=Identity.Kind.BUYER, value=buyer)
+        .filter(member=member, kind=Identity.Kind.BUYER, value=buyer)
         .first()
     )
     if identity is None:
-        return []
+        return None
     rows = Order.objects.filter(
-        controller=controller, buyer=buyer, member=identity.member_id
+        controller=identity.controller_id, buyer=buyer, member=member
     )
     pks = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
     Order.objects.filter(pk__in=pks).update(member=None)
-    held = Coupon.objects.filter(member=identity.member_id, buyer=buyer)
-    held.update(member=None)
-    audit.record("crm.member.buyer_unbound", identity.member, actor=actor)
+    Coupon.objects.filter(member=member, buyer=buyer).update(member=None)
+    audit.record("crm.member.buyer_unbound", member, actor=actor, reason=reason)
     identity.delete()
+    value.changed([member.pk])
     return pks
 
 

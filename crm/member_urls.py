@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from crm import (
+    buyer_pages,
     consent_pages,
     editing_pages,
     note_pages,
@@ -29,6 +30,7 @@ _VIEWS: dict[str, View] = {
     "consent": consent_pages.enter,
     "complaint": consent_pages.complain,
     "links": consent_pages.revoke_links,
+    "buyer": buyer_pages.unbind,
 }
 
 

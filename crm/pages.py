@@ -110,6 +110,7 @@ def _rights(staff: Staff, member: Member) -> dict[str, bool]:
         "may_remark": stands and staff.has_perm(REMARK),
         "may_edit": stands and may_edit,
         "may_write_notes": stands and staff.has_perm(WRITE_NOTES),
+        "may_unbind": stands and staff.has_perm("crm.merge_member"),
     }
 
 

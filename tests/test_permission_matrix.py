@@ -55,7 +55,7 @@ POST_ONLY = (
         "/remark/$",
         "/reveal/$",
         "member/.*/(tags|notes)/$",
-        "member/.*/(consent|complaint|links)/$",
+        "member/.*/(consent|complaint|links|buyer)/$",
         "workspace/.*/do/",
         "workspace/(here|status)/$",
     ),

@@ -5,14 +5,25 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from core.models import AuditEntry
 from crm import matching, members, merging, phones, profiles, reviews
 from crm.errors import DifferentControllers, NotMergeable, PhoneInvalid
-from crm.models import Identity, MatchReview, Member, Merge, Order
+from crm.models import (
+    Coupon,
+    Identity,
+    MatchReview,
+    Member,
+    Merge,
+    Order,
+    ValueDue,
+)
 from crm.naming import tokens
 from crm.searching import search
 from staff.accounts import system_staff
+from tests.conftest import build_staff
 
 PHONE = "13812345678"
 
@@ -235,7 +246,7 @@ def order(unit, code, buyer, member=None):
     )
 
 
-def test_orders_wait_for_their_buyer_and_go_back(world):
+def test_orders_wait_for_their_buyer(world):
     member, actor = make(world.brand, "甲"), system_staff("test")
     waiting = order(world.brand, "1", "b1")
     order(world.brand, "2", "b2")
@@ -247,12 +258,50 @@ def test_orders_wait_for_their_buyer_and_go_back(world):
     # Again: what came meanwhile.
     late = order(world.brand, "4", "b1")
     assert matching.bind_buyer(world.brand, "b1", member, actor=actor) == [late.pk]
-    back = matching.unbind_buyer(world.brand, "b1", actor=actor)
-    assert back == [waiting.pk, late.pk]
+    actions = AuditEntry.objects.values_list("action", flat=True)
+    assert list(actions) == ["crm.member.buyer_bound"]
+
+
+def test_a_buyer_id_of_somebody_else_is_taken_off_on_the_member_page(world, client):
+    member, actor = make(world.brand, "甲"), system_staff("test")
+    waiting = [order(world.brand, str(number), "b1") for number in (1, 2)]
+    coupon = Coupon.objects.create(
+        controller=world.brand,
+        member=member,
+        shop="s",
+        code="c1",
+        buyer="b1",
+        expires_at=timezone.now(),
+    )
+    matching.bind_buyer(world.brand, "b1", member, actor=actor)
+    ValueDue.objects.all().delete()
+    page = reverse("admin:crm_member_change", args=[member.pk])
+    address, said = f"/admin/crm/member/{member.pk}/buyer/", "家人共用手机下的单"
+
+    def take_off(role, reason, **unit):
+        client.force_login(build_staff(role, **unit or {"org_unit": world.brand}))
+        is_offered = address in client.get(page).content.decode()
+        answer = client.post(address, {"buyer": "b1", "reason": reason}, follow=True)
+        return is_offered, answer.status_code, answer.content.decode()
+
+    assert take_off("agent", said)[:2] == (False, 403)
+    assert take_off("ops_manager", said, org_unit=world.dealer)[:2] == (False, 404)
+    offered, status, text = take_off("ops_manager", "  ")
+    assert (offered, status) == (True, 409)
+    assert "请说明为什么这个买家号不属于该会员" in text
+    assert "已解除买家号，2 个订单重新等待认领" in take_off("ops_manager", said)[2]
     assert not member.orders.exists()
     assert not member.identities.exists()
-    actions = AuditEntry.objects.values_list("action", flat=True)
-    assert set(actions) == {"crm.member.buyer_bound", "crm.member.buyer_unbound"}
+    coupon.refresh_from_db()
+    assert coupon.member is None
+    entry = AuditEntry.objects.get(action="crm.member.buyer_unbound")
+    assert (entry.reason, entry.target_id) == (said, str(member.pk))
+    assert list(ValueDue.objects.values_list("member", flat=True)) == [member.pk]
+    assert "不再绑定这个买家号" in take_off("ops_manager", said)[2]
+    # Whoever it really is gets what waits.
+    right = make(world.brand, "乙")
+    bound = matching.bind_buyer(world.brand, "b1", right, actor=actor)
+    assert bound == [each.pk for each in waiting]
 
 
 def test_a_buyer_known_as_somebody_else_is_asked_about(world):
