@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign, Recipient, TouchTally
-from campaigns.pages.access import VIEW, staff_of
+from campaigns.pages.access import VIEW
 from core.registry import HomeLead, HomeTile, TileLine, home_leads, home_tiles
 from reports import rollups, series
 from reports.metric_pages import FIGURES
@@ -20,6 +20,7 @@ from reports.metrics import Metric, all_metrics
 from reports.row_pages import MEMBERS
 from reports.series import Reading
 from reports.trend import Trend
+from staff.requests import staff_of
 
 LEADING = ("C08", "C10")
 SHOWN_CAMPAIGNS = 8

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from campaigns.models import Recap
-from campaigns.pages.access import require, staff_of
 from core.pages import console_page
 from reports import rollups, series
 from reports.metrics import Metric, all_metrics, weight_names
@@ -22,6 +21,7 @@ from reports.models import MemberDay, MetricWeight
 from reports.recap_pages import VIEW as VIEW_RECAP
 from reports.row_pages import MEMBERS
 from reports.trend import Trend
+from staff.requests import require, staff_of
 
 FIGURES = "reports.view_figures"
 SHOWN_RECAPS = 50

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns.models import Campaign, Recap
-from campaigns.pages.access import staff_of, typed, visible_campaign
+from campaigns.pages.access import typed, visible_campaign
 from core.errors import AppError
 from core.pages import console_page
 from reports import pdf, recaps, tables
+from staff.requests import staff_of
 
 VIEW = "campaigns.view_recap"
 CHANGE = "campaigns.change_recap"

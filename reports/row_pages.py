@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from campaigns import reasons
 from campaigns.models import Campaign, LinkClick, Recipient, Response
-from campaigns.pages.access import require, visible_campaign
+from campaigns.pages.access import visible_campaign
 from campaigns.templatetags.campaigns import RECIPIENT_TONES
 from core.pages import console_page
 from crm.models import Member
@@ -20,6 +20,7 @@ from reports import tables
 from reports.metrics import all_metrics
 from reports.recap_pages import VIEW
 from staff.models import Staff
+from staff.requests import require
 
 MEMBERS = "crm.view_member"
 PAGE_ROWS = 50

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 
 from campaigns.models import Campaign, Touch
-from staff.models import Staff
+from core.ids import one_of
+from staff.requests import require
 
 VIEW = "campaigns.view_campaign"
 ADD = "campaigns.add_campaign"
@@ -21,19 +21,6 @@ SEND_TOUCH = "campaigns.send_touch"
 VIEW_RECIPIENT = "campaigns.view_recipient"
 
 
-def staff_of(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # admin_view lets nobody else through
-    return request.user
-
-
-def require(request: HttpRequest, permission: str) -> Staff:
-    """The person, or PermissionDenied without the permission."""
-    staff = staff_of(request)
-    if not staff.has_perm(permission):
-        raise PermissionDenied
-    return staff
-
-
 def visible_campaign(
     request: HttpRequest, object_id: Any, permission: str = VIEW
 ) -> Campaign:
@@ -42,7 +29,7 @@ def visible_campaign(
     rows = Campaign.objects.visible_to(staff).select_related(
         "owner", "org_unit", "template", "created_by"
     )
-    return _one(rows, object_id)  # type: ignore[no-any-return]
+    return one_of(rows, object_id)
 
 
 def visible_touch(
@@ -53,17 +40,7 @@ def visible_touch(
         *("campaign__org_unit", "phase", "account__org_unit", "version__item"),
         *("version__picture", "approval__requested_by", "approval__approver"),
     )
-    return _one(rows, object_id)  # type: ignore[no-any-return]
-
-
-def _one(rows: Any, object_id: Any) -> Any:
-    text = str(object_id)
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Http404
-    found = rows.filter(pk=int(text)).first()
-    if found is None:
-        raise Http404
-    return found
+    return one_of(rows, object_id)
 
 
 def typed(request: HttpRequest, name: str) -> str:

@@ -24,6 +24,7 @@ from core.job_pages import job_url
 from core.models import Job
 from core.registry import Text
 from staff.models import Staff
+from staff.requests import staff_of
 
 State = Touch.State
 
@@ -189,7 +190,7 @@ def do(request: HttpRequest, touch: Touch) -> HttpResponse:
     """One act, named by `act`; `revision` is what the person has read."""
     from campaigns.pages.touches import page
 
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     act = BY_NAME.get(request.POST.get("act", ""))
     if act is None:
         raise Http404

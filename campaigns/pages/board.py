@@ -19,6 +19,7 @@ from campaigns.models import Campaign, GateItem, Phase, Task, Touch
 from campaigns.pages import access
 from core.pages import console_page
 from staff.models import Staff
+from staff.requests import staff_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def page(
     request: HttpRequest, campaign: Campaign, *, status: int = 200, **more: Any
 ) -> TemplateResponse:
     """The board, also after a refused change: `more` says what to show where."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     today = timezone.localdate()
     columns = _columns(campaign, today)
     tasks = [task for column in columns for task in column.tasks]

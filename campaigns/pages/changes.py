@@ -19,6 +19,7 @@ from campaigns.pages import access, board
 from core.errors import AppError
 from core.pages import console_page
 from staff.models import Staff
+from staff.requests import require, staff_of
 
 
 def back(campaign_id: int, anchor: str = "") -> HttpResponseRedirect:
@@ -28,7 +29,7 @@ def back(campaign_id: int, anchor: str = "") -> HttpResponseRedirect:
 
 @require_POST
 def start(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     try:
         plans.start(campaign, access.read_revision(request), actor=actor)
     except AppError as error:
@@ -47,7 +48,7 @@ def _refused(request: HttpRequest, campaign: Campaign, error: AppError) -> HttpR
 
 def move(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """First which day, then what moves and what stays, then the change."""
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     given = request.POST if request.method == "POST" else request.GET
     form = MoveForm(given or None, initial={"live_date": campaign.live_date})
     preview = None
@@ -84,7 +85,7 @@ def move(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 
 def edit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     initial = {
         "name": campaign.name,
         "goal": campaign.goal,
@@ -122,7 +123,7 @@ def edit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 def end(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Close or cancel, after seeing what is still open."""
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     if campaign.is_over and request.method == "GET":
         return back(campaign.pk)
     problem: Any = ""
@@ -161,7 +162,7 @@ def end(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 @require_POST
 def add_task(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     if not actor.has_perm(chores.CHANGE):
         raise PermissionDenied
     form = TaskForm(request.POST)
@@ -188,7 +189,7 @@ def _visible_task(staff: Staff, task_id: int) -> Task:
 
 @require_POST
 def task_state(request: HttpRequest, task_id: int) -> HttpResponse:
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     task = _visible_task(actor, task_id)
     form = TaskStateForm(request.POST)
     if not form.is_valid():
@@ -216,7 +217,7 @@ def _task_refused(request: HttpRequest, task: Task, words: Any) -> HttpResponse:
 
 @require_POST
 def task_assign(request: HttpRequest, task_id: int) -> HttpResponse:
-    actor = access.staff_of(request)
+    actor = staff_of(request)
     if not actor.has_perm(chores.CHANGE):
         raise PermissionDenied
     task = _visible_task(actor, task_id)
@@ -233,7 +234,7 @@ def task_assign(request: HttpRequest, task_id: int) -> HttpResponse:
 
 @require_POST
 def gate_point(request: HttpRequest, gate_item_id: int) -> HttpResponse:
-    actor = access.require(request, "campaigns.change_gateitem")
+    actor = require(request, "campaigns.change_gateitem")
     rows = GateItem.objects.visible_to(actor).select_related("campaign")
     item: GateItem = get_object_or_404(rows, pk=gate_item_id)
     try:

@@ -19,9 +19,10 @@ from campaigns.blueprints import in_order, phase_of
 from campaigns.forms import CampaignForm, add_refusal
 from campaigns.models import CampaignTemplate, GateItem
 from campaigns.models.plan import PhaseKind
-from campaigns.pages.access import ADD, require
+from campaigns.pages.access import ADD
 from core.errors import AppError
 from core.pages import console_page, tell_missing
+from staff.requests import require
 
 BLANK = "blank"
 # Offered first; the longest template begins 30 days before its live date.

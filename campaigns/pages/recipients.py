@@ -11,13 +11,14 @@ from campaigns import counts, reasons
 from campaigns.models import Recipient, Touch
 from campaigns.pages import access, facts
 from core.pages import console_page
+from staff.requests import require
 
 PAGE_ROWS = 50
 
 
 @require_GET
 def show(request: HttpRequest, touch: Touch) -> HttpResponse:
-    staff = access.require(request, access.VIEW_RECIPIENT)
+    staff = require(request, access.VIEW_RECIPIENT)
     state = request.GET.get("state", "")
     reason = request.GET.get("reason", "")
     rows = Recipient.objects.visible_to(staff).filter(touch=touch)

@@ -15,12 +15,13 @@ from campaigns.models import Touch
 from campaigns.pages import access
 from core.errors import AppError
 from staff.models import Staff
+from staff.requests import staff_of
 
 
 @require_http_methods(["GET", "POST"])
 def show(request: HttpRequest, touch: Touch) -> HttpResponse:
     """GET: how it stands. POST `what`: bind, unbind or send."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     if not staff.has_perm(access.CHANGE_TOUCH):
         raise PermissionDenied
     told: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from campaigns.models import Touch
 from campaigns.pages import access, changes, creating
 from campaigns.templatetags.campaigns import day
 from core.registry import HomeTile, TileLine, home_tiles, site_urls
+from staff.requests import staff_of
 
 SHOWN_TASKS = 8
 AHEAD = timedelta(days=14)
@@ -29,7 +30,7 @@ WAITING = (
 
 def my_tasks(request: HttpRequest) -> list[TileLine]:
     """Overdue first, then those that end within two weeks."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     today = timezone.localdate()
     found = chores.mine(staff).filter(end__lte=today + AHEAD)[:SHOWN_TASKS]
     lines: list[TileLine] = []
@@ -48,7 +49,7 @@ def my_tasks(request: HttpRequest) -> list[TileLine]:
 
 def touches(request: HttpRequest) -> list[TileLine]:
     """Touches that wait for a decision this person may take."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     states = {
         state: words for state, right, words, _t in WAITING if staff.has_perm(right)
     }

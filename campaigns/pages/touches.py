@@ -25,6 +25,7 @@ from core.errors import AppError
 from core.job_pages import job_url
 from core.models import Job
 from core.pages import console_page
+from staff.requests import require, staff_of
 
 State = Touch.State
 EDITABLE = (State.DRAFT,)
@@ -43,7 +44,7 @@ def address(touch: Touch) -> str:
 
 def add(request: HttpRequest) -> HttpResponse:
     """First the campaign, then name, phase and the account it goes out through."""
-    staff = access.require(request, access.ADD_TOUCH)
+    staff = require(request, access.ADD_TOUCH)
     campaigns = Campaign.objects.visible_to(staff).open()
     key = request.POST.get("campaign") or request.GET.get("campaign", "")
     is_key = key.isascii() and key.isdigit() and len(key) < 19
@@ -84,7 +85,7 @@ def _create(
             phase=form.cleaned_data["phase"],
             channel=channel,
             account=account,
-            actor=access.staff_of(request),
+            actor=staff_of(request),
         )
     except AppError as error:
         add_refusal(form, error, BESIDE)
@@ -97,7 +98,7 @@ def _create(
 def show(request: HttpRequest, touch: Touch) -> HttpResponse:
     if request.method != "POST":
         return page(request, touch)
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     if not staff.has_perm(access.CHANGE_TOUCH):
         raise PermissionDenied
     form = TouchForm(request.POST, staff=staff, touch=touch)
@@ -120,7 +121,7 @@ def _after_saving(request: HttpRequest, touch: Touch) -> HttpResponse:
     if request.POST.get("then") == "ask":
         fresh = access.visible_touch(request, touch.pk)
         try:
-            outcome = asking.ask(fresh, actor=access.staff_of(request))
+            outcome = asking.ask(fresh, actor=staff_of(request))
         except AppError as error:
             fresh = access.visible_touch(request, touch.pk)
             return page(request, fresh, status=409, problem=error.message)
@@ -133,7 +134,7 @@ def _after_saving(request: HttpRequest, touch: Touch) -> HttpResponse:
 def page(
     request: HttpRequest, touch: Touch, *, status: int = 200, **more: Any
 ) -> TemplateResponse:
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     may_edit = staff.has_perm(access.CHANGE_TOUCH) and not touch.campaign.is_over
     is_wanted = "edit" in request.GET and touch.state in (
         State.IN_REVIEW,
@@ -203,7 +204,7 @@ def phone_of(version: Version | None) -> dict[str, Any] | None:
 @require_POST
 def preview(request: HttpRequest, touch: Touch) -> HttpResponse:
     """Who would get it as the form stands; for the open page, while it is edited."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     if not staff.has_perm(access.CHANGE_TOUCH):
         raise PermissionDenied
     form = TouchForm(request.POST, staff=staff, touch=touch)
@@ -243,7 +244,7 @@ def preview(request: HttpRequest, touch: Touch) -> HttpResponse:
 @require_GET
 def content_preview(request: HttpRequest, touch: Touch) -> HttpResponse:
     """The chosen content as on a phone; a fragment."""
-    staff = access.staff_of(request)
+    staff = staff_of(request)
     given = request.GET.get("version", "")
     version = None
     if given.isascii() and given.isdigit() and len(given) < 19:

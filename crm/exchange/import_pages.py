@@ -31,6 +31,7 @@ from crm.exchange.files import Layout
 from crm.exchange.reading import open_rows
 from crm.models import Category, Import, ImportProblem, TagGroup
 from staff.models import OrgUnit, Staff
+from staff.requests import require
 
 State = Import.State
 SAMPLE_ROWS = 5
@@ -48,10 +49,7 @@ _TONES = {
 
 
 def _staff(request: HttpRequest) -> Staff:
-    assert isinstance(request.user, Staff)  # the admin site lets nobody else through
-    if not request.user.has_perm(imports.PERMISSION):
-        raise PermissionDenied
-    return request.user
+    return require(request, imports.PERMISSION)
 
 
 def _batch(request: HttpRequest, import_id: int) -> Import:
