@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from django.db import transaction
 
@@ -101,55 +102,39 @@ def grant(
     return _write(member, entry, actor=actor)
 
 
-def limit(
-    member: Member,
-    *,
-    max_per_week: int,
-    actor: Staff,
-    at: datetime,
-    key: str,
-    source: str,
-    evidence: str = "",
-    text: ConsentText | None = None,
-) -> bool:
+class Told(TypedDict):
+    """How we know what somebody said; as the arguments of `withdraw`."""
+
+    actor: Staff
+    at: datetime
+    key: str
+    source: str
+    evidence: NotRequired[str]
+    text: NotRequired[ConsentText | None]
+
+
+def limit(member: Member, *, max_per_week: int, **told: Unpack[Told]) -> bool:
     """Write how many marketing messages a week the member wants at most."""
-    entry = ConsentEntry(
-        purpose=Purpose.FREQUENCY,
-        max_per_week=max_per_week,
-        action=Action.LIMITED,
-        text=text,
-        source=source,
-        evidence=evidence,
-        key=key,
-        at=at,
-    )
-    return _write(member, entry, actor=actor)
+    return _limit(member, told, purpose=Purpose.FREQUENCY, max_per_week=max_per_week)
 
 
-def rest(
-    member: Member,
-    hours: Hours,
-    *,
-    actor: Staff,
-    at: datetime,
-    key: str,
-    source: str,
-    evidence: str = "",
-    text: ConsentText | None = None,
-) -> bool:
+def rest(member: Member, hours: Hours, **told: Unpack[Told]) -> bool:
     """Write in which hours the member wants no marketing messages."""
+    wanted = {"quiet_from": hours.begin, "quiet_until": hours.end}
+    return _limit(member, told, purpose=Purpose.QUIET, **wanted)
+
+
+def _limit(member: Member, told: Told, **wanted: Any) -> bool:
     entry = ConsentEntry(
-        purpose=Purpose.QUIET,
-        quiet_from=hours.begin,
-        quiet_until=hours.end,
         action=Action.LIMITED,
-        text=text,
-        source=source,
-        evidence=evidence,
-        key=key,
-        at=at,
+        text=told.get("text"),
+        source=told["source"],
+        evidence=told.get("evidence", ""),
+        key=told["key"],
+        at=told["at"],
+        **wanted,
     )
-    return _write(member, entry, actor=actor)
+    return _write(member, entry, actor=told["actor"])
 
 
 @transaction.atomic

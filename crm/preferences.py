@@ -110,45 +110,20 @@ def _switch(
     if is_on == was_on:
         return 0
     write = consent.grant if is_on else consent.withdraw
-    return write(
-        member,
-        actor=writer(),
-        at=timezone.now(),
-        key=_key(),
-        source=SOURCE,
-        purpose=purpose,
-        channel=channel,
-        topic=topic,
-        text=texts.get(purpose),
-        evidence=_("Switched on") if is_on else _("Switched off"),
-    )
+    words = _("Switched on") if is_on else _("Switched off")
+    told = _told(texts, purpose, words)
+    return write(member, purpose=purpose, channel=channel, topic=topic, **told)
 
 
 def _limit(member: Member, wanted: int, stands: consent.Standing, texts: Texts) -> int:
     if wanted == (stands.max_per_week or 0):
         return 0
-    text, now = texts.get(Purpose.FREQUENCY), timezone.now()
     if not wanted:
-        return consent.grant(
-            member,
-            actor=writer(),
-            at=now,
-            key=_key(),
-            source=SOURCE,
-            purpose=Purpose.FREQUENCY,
-            text=text,
-            evidence=_("No limit any more"),
-        )
-    return consent.limit(
-        member,
-        max_per_week=wanted,
-        actor=writer(),
-        at=now,
-        key=_key(),
-        source=SOURCE,
-        text=text,
-        evidence=_("At most %(count)d a week") % {"count": wanted},
-    )
+        told = _told(texts, Purpose.FREQUENCY, _("No limit any more"))
+        return consent.grant(member, purpose=Purpose.FREQUENCY, **told)
+    words = _("At most %(count)d a week") % {"count": wanted}
+    told = _told(texts, Purpose.FREQUENCY, words)
+    return consent.limit(member, max_per_week=wanted, **told)
 
 
 def _rest(
@@ -156,28 +131,23 @@ def _rest(
 ) -> int:
     if wanted == stands.quiet:
         return 0
-    text, now = texts.get(Purpose.QUIET), timezone.now()
     if wanted is None:
-        return consent.grant(
-            member,
-            actor=writer(),
-            at=now,
-            key=_key(),
-            source=SOURCE,
-            purpose=Purpose.QUIET,
-            text=text,
-            evidence=_("No hours of rest any more"),
-        )
-    return consent.rest(
-        member,
-        wanted,
-        actor=writer(),
-        at=now,
-        key=_key(),
-        source=SOURCE,
-        text=text,
-        evidence=_("Do not disturb %(hours)s") % {"hours": wanted},
-    )
+        told = _told(texts, Purpose.QUIET, _("No hours of rest any more"))
+        return consent.grant(member, purpose=Purpose.QUIET, **told)
+    words = _("Do not disturb %(hours)s") % {"hours": wanted}
+    return consent.rest(member, wanted, **_told(texts, Purpose.QUIET, words))
+
+
+def _told(texts: Texts, purpose: str, evidence: str) -> consent.Told:
+    """Said on the page, now, with the text of the purpose before their eyes."""
+    return {
+        "actor": writer(),
+        "at": timezone.now(),
+        "key": _key(),
+        "source": SOURCE,
+        "evidence": evidence,
+        "text": texts.get(purpose),
+    }
 
 
 @transaction.atomic
@@ -186,15 +156,8 @@ def stop_all(member: Member, *, texts: Texts) -> bool:
     locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
     if locked.opted_out_at is not None:
         return False
-    return consent.withdraw(
-        locked,
-        actor=writer(),
-        at=timezone.now(),
-        key=_key(),
-        source=SOURCE,
-        text=texts.get(Purpose.MARKETING),
-        evidence=_("Stop everything"),
-    )
+    told = _told(texts, Purpose.MARKETING, _("Stop everything"))
+    return consent.withdraw(locked, **told)
 
 
 @transaction.atomic
@@ -205,16 +168,8 @@ def start_again(member: Member, *, texts: Texts) -> bool:
         return False
     refused: list[Account | None] = [*_refused_accounts(locked)]
     for account in refused or [None]:
-        consent.grant(
-            locked,
-            actor=writer(),
-            at=timezone.now(),
-            key=_key(),
-            source=SOURCE,
-            account=account,
-            text=texts.get(Purpose.MARKETING),
-            evidence=_("Receive again"),
-        )
+        told = _told(texts, Purpose.MARKETING, _("Receive again"))
+        consent.grant(locked, account=account, **told)
     return True
 
 
