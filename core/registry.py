@@ -69,7 +69,10 @@ class HomeLead:
 
 @dataclass(frozen=True)
 class NavItem:
-    """A line of the side bar; `group` is one of core.navigation's."""
+    """A line of the side bar; `group` is one of core.navigation's.
+
+    `is_for(user)`: what besides the permission must hold to see it.
+    """
 
     group: Text
     title: Text
@@ -78,6 +81,7 @@ class NavItem:
     icon: str = ""
     order: int = 100
     badge: Callable[[HttpRequest], int | str] | None = None
+    is_for: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True)

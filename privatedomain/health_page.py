@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -26,6 +26,8 @@ from core.registry import (
     home_tiles,
 )
 from privatedomain import health as parts_of
+from staff.requests import require, staff_of
+from staff.scope import sees_instance
 
 PERMISSION = "core.view_health"
 LOW_DISK_SHARE = 0.10
@@ -65,8 +67,19 @@ class Part:
         return "good" if self.result.ok else "bad"
 
 
-@permission_required(PERMISSION, raise_exception=True)
+def _refuse_strangers(request: HttpRequest) -> None:
+    """PermissionDenied for who may not see figures of all units together."""
+    if not sees_instance(require(request, PERMISSION)):
+        raise PermissionDenied(
+            _(
+                "System health tells of the whole installation, of all units together. "
+                "It is for administrators and people placed at the top of the tree."
+            )
+        )
+
+
 def health(request: HttpRequest) -> TemplateResponse:
+    _refuse_strangers(request)
     return console_page(
         request,
         "console/health.html",
@@ -76,9 +89,9 @@ def health(request: HttpRequest) -> TemplateResponse:
     )
 
 
-@permission_required(PERMISSION, raise_exception=True)
 def parts(request: HttpRequest) -> TemplateResponse:
     """The table alone; the open page asks every ten seconds."""
+    _refuse_strangers(request)
     return TemplateResponse(request, "console/health_parts.html", _context())
 
 
@@ -132,6 +145,8 @@ def disk() -> HealthResult:
 
 def home_lines(request: HttpRequest) -> list[tuple[Text, str, int, str]]:
     """Processes that show no sign of life, and a full disk: what costs one look."""
+    if not sees_instance(staff_of(request)):
+        return []
     quick = {"worker-realtime", "worker", "beat", "disk"}
     bad = [
         (check, result)

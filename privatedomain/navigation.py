@@ -125,6 +125,7 @@ def _pages(request: HttpRequest) -> list[Line]:
         )
         for item in nav_items
         if not item.permission or request.user.has_perm(item.permission)
+        if item.is_for is None or item.is_for(request.user)
     ]
 
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import navigation
 from core.registry import NavItem, nav_items
+from staff.scope import sees_instance
 
 
 def register() -> None:
@@ -18,5 +19,6 @@ def register() -> None:
             permission="core.view_health",
             icon="monitor_heart",
             order=900,
+            is_for=sees_instance,
         )
     )

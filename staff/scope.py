@@ -26,3 +26,15 @@ def controller_scope(staff: Staff, *, controller: str, unit: str) -> Q | None:
     if home.pk != home.controller_id:
         scope &= Q(**{f"{unit}__path__startswith": home.path})
     return scope
+
+
+def sees_instance(staff: Staff) -> bool:
+    """Whether the person's place takes in all of the installation.
+
+    So it is for administrators and for people placed at the top of the tree. Figures of
+    the whole machine (queues, tokens, the disk) are for them: they count across data
+    controllers.
+    """
+    if staff.is_superuser or not staff.is_active:
+        return staff.is_active
+    return staff.org_unit is not None and staff.org_unit.parent_id is None

@@ -12,6 +12,7 @@ from django.utils import timezone
 from core import registry
 from core.models import Heartbeat, Job
 from core.registry import HomeTile, NavItem
+from staff.models import OrgUnit
 from tests.conftest import build_staff
 
 
@@ -99,9 +100,21 @@ def test_the_side_bar_shows_what_the_role_may_open_and_lights_one_line(
     assert page.count(' active"') == 1
 
 
-def test_health_says_what_to_do_about_what_is_not_well(db: None) -> None:
-    chief = Client()
-    chief.force_login(build_staff("ops_manager"))
-    page = chief.get(reverse("admin:health")).content.decode()
+def test_health_says_what_to_do_to_who_sees_the_whole_installation(db: None) -> None:
+    brand = OrgUnit.objects.create(name="林间", kind="brand")
+    dealer = OrgUnit.objects.create(name="经销商甲", kind="dealer", parent=brand)
+    address, chief = reverse("admin:health"), Client()
+    chief.force_login(build_staff("ops_manager", org_unit=brand))
+    page = chief.get(address).content.decode()
     assert "请启动 worker" in page
     assert len(registry.health_checks) >= 8
+
+    below = build_staff("ops_manager", org_unit=dealer)
+    theirs = Client()
+    theirs.force_login(below)
+    for refused in (address, reverse("admin:health_parts")):
+        answer = theirs.get(refused)
+        assert answer.status_code == 403
+        assert "仅供管理员和位于组织最上层的人员查看" in answer.content.decode()
+    assert address in _page(build_staff("ops_manager", org_unit=brand))
+    assert address not in _page(below), "neither in the side bar nor on a tile"
