@@ -10,16 +10,23 @@ from django.utils import timezone
 
 from crm import phones, timeline
 from crm.models import Member
+from staff.models import OrgUnit
 from tests.conftest import PASSWORD, build_staff
 from tests.crm.conftest import build_world
 
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("transactional_db")
-def test_the_history_is_filtered_and_loaded_further_without_leaving(live_server, page):
+def test_the_history_is_filtered_and_the_list_searched_without_leaving(
+    live_server, page
+):
     world = build_world()
     person = build_staff("supervisor", org_unit=world.brand)
     member = Member.objects.create(controller=world.brand, display_name="林小满")
+    stores = [
+        OrgUnit.objects.create(name=f"长乐路店{n}", kind="store", parent=world.brand)
+        for n in range(25)
+    ]
     phones.fill(member, "13812345678")
     member.save()
     now = timezone.now()
@@ -55,4 +62,20 @@ def test_the_history_is_filtered_and_loaded_further_without_leaving(live_server,
     page.fill("#reason", "回电确认退货")
     page.get_by_role("button", name="查看手机号与姓名").click()
     page.get_by_text("13812345678").wait_for()
+    assert problems == []
+
+    # The list: of many stores one is found and chosen with keys alone.
+    page.goto(f"{live_server.url}{reverse('admin:crm_member_changelist')}")
+    page.evaluate("document.querySelector('#filter-store').focus()")
+    field = page.locator("#filter-store:focus")
+    field.press_sequentially("路店1")
+    page.get_by_role("option", name="长乐路店1", exact=True).wait_for(state="attached")
+    for key in ("ArrowDown", "ArrowUp", "ArrowDown", "Enter"):
+        field.press(key)
+    assert field.input_value() == "长乐路店10"
+    field.press("Enter")
+    page.wait_for_url(f"**?*store={stores[10].pk}*")
+    shown = page.locator("#filter-store")
+    assert shown.input_value() == "长乐路店10"
+    assert page.locator("select[name=store]").input_value() == str(stores[10].pk)
     assert problems == []
