@@ -288,8 +288,8 @@ def test_a_buyer_id_of_somebody_else_is_taken_off_on_the_member_page(world, clie
     assert take_off("ops_manager", said, org_unit=world.dealer)[:2] == (False, 404)
     offered, status, text = take_off("ops_manager", "  ")
     assert (offered, status) == (True, 409)
-    assert "请说明为什么这个买家号不属于该会员" in text
-    assert "已解除买家号，2 个订单重新等待认领" in take_off("ops_manager", said)[2]
+    assert "请说明为什么这个买家编号不属于该会员" in text
+    assert "已解除买家编号，2 个订单重新等待认领" in take_off("ops_manager", said)[2]
     assert not member.orders.exists()
     assert not member.identities.exists()
     coupon.refresh_from_db()
@@ -297,7 +297,7 @@ def test_a_buyer_id_of_somebody_else_is_taken_off_on_the_member_page(world, clie
     entry = AuditEntry.objects.get(action="crm.member.buyer_unbound")
     assert (entry.reason, entry.target_id) == (said, str(member.pk))
     assert list(ValueDue.objects.values_list("member", flat=True)) == [member.pk]
-    assert "不再绑定这个买家号" in take_off("ops_manager", said)[2]
+    assert "不再绑定这个买家编号" in take_off("ops_manager", said)[2]
     # Whoever it really is gets what waits.
     right = make(world.brand, "乙")
     bound = matching.bind_buyer(world.brand, "b1", right, actor=actor)
