@@ -121,6 +121,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.middleware.RefuseNulMiddleware",
+    "core.middleware.WrongMethodMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -225,6 +225,10 @@ def test_a_complaint_freezes_until_it_is_closed_and_thirty_days_more(member, wor
     client = signed_in(build_staff("store_manager", org_unit=world.brand))
     empty = client.post(page_of(member, "complaint"), {"reason": " "})
     assert empty.status_code == 409
+    # The refused form leaves its address in the bar: opened, it shows the way back.
+    opened = client.get(page_of(member, "complaint"))
+    assert (opened.status_code, opened["Allow"]) == (405, "POST")
+    assert f'href="{page_of(member)}"' in opened.content.decode()
     client.post(page_of(member, "complaint"), {"reason": "收到三次一样的短信"})
     member.refresh_from_db()
     assert member.frozen_until == NO_END
