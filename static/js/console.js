@@ -54,6 +54,13 @@
     });
   });
 
+  // <button data-print>: the CSP allows no inline handlers.
+  document.addEventListener("click", function (event) {
+    if (event.target.closest("[data-print]")) {
+      window.print();
+    }
+  });
+
   // j / k walk through the rows of a list, Enter opens, / searches, Esc leaves a field.
   function rows() {
     return Array.from(document.querySelectorAll("#result_list tbody tr, [data-rows] > *"));
@@ -107,6 +114,25 @@
     } else if (/^[a-z]$/.test(event.key)) {
       press(event);
     }
+  });
+
+  // The theme writes the name of a chosen file into the text field of its own widget. Where
+  // a page draws the file field itself there is none, and its script would end in an error.
+  function hasNameField(input) {
+    const widget = input.parentNode.parentNode && input.parentNode.parentNode.parentNode;
+    return Boolean(widget && widget.querySelector("input[type=text][disabled]"));
+  }
+  function keepThemeOff() {
+    document.querySelectorAll("input[type=file]").forEach(function (input) {
+      if (!hasNameField(input)) {
+        input.hasChangeListener = true; // what the theme looks at
+      }
+    });
+  }
+  // Before the theme, which listens from "load" on.
+  document.addEventListener("DOMContentLoaded", function () {
+    keepThemeOff();
+    new MutationObserver(keepThemeOff).observe(document.body, { childList: true, subtree: true });
   });
 
   // The theme's button of the filters is a link without an address: no key reaches it.
