@@ -186,7 +186,7 @@ def _tag_lines(rows: Sequence[MemberTag], staff: Staff) -> list[Line]:
     return [
         Line(
             title=_("Got the tag “%(tag)s”") % {"tag": row.tag},
-            text=f"{row.tag.group} · {row.get_source_display()} · {row.set_by}",
+            text=f"{row.tag.group} · {row.origin}",
             icon="sell",
         )
         for row in rows

@@ -190,6 +190,14 @@ class MemberTag(models.Model):
     def __str__(self) -> str:
         return f"{self.member_id}–{self.tag_id}"
 
+    @property
+    def origin(self) -> str:
+        """Where it came from and who put it on; of a rule's tag that it was the rule."""
+        source = str(self.get_source_display())
+        if self.source == Source.AUTO and self.set_by.is_system:
+            return source
+        return f"{source} · {self.set_by}"
+
 
 class TagSetQuerySet(models.QuerySet["TagSet"]):
     def visible_to(self, staff: Staff) -> TagSetQuerySet:

@@ -201,6 +201,10 @@ def test_the_tags_of_stage_and_segment_follow_and_leave_hand_made_ones(
         "lifecycle.New customer",
         "need.Gift",
     ]
+    manager = client_of("ops_manager", shop.brand)
+    page = text_of(manager.get(reverse("admin:crm_member_change", args=[member.pk])))
+    assert f"按规则 · {rows[0].set_by}" not in page
+    assert f"手动 · {rows[1].set_by}" in page
     assert StageChange.objects.filter(member=member, ladder="stage").count() == 1
     value.changed([member.pk])
     running.drain()
