@@ -36,6 +36,7 @@ class CampaignsConfig(AppConfig):
             segment_use_counts,
             segment_uses,
             tag_uses,
+            tag_uses_seen,
         )
 
         asking.register()
@@ -49,6 +50,7 @@ class CampaignsConfig(AppConfig):
         channel_quotas.append(quotas.left_for)
         builtin_data.append(blueprints.load_builtin)
         tag_uses.append(touches.uses_of_tag)
+        tag_uses_seen.append(touches.tag_uses_for)
         segment_uses.append(touches.uses_of_segment)
         segment_use_counts.append(touches.segment_use_counts)
         periodic_tasks.extend(

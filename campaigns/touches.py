@@ -320,6 +320,21 @@ _BEFORE_THE_END = (
 )
 
 
+def tag_uses_for(staff: Staff) -> dict[int, list[Text]]:
+    """Registered with crm: every tag that touches still to be said name, those seen."""
+    rows = Touch.objects.visible_to(staff).filter(state__in=_BEFORE_THE_END)
+    words = _("The audience of “%(touch)s” (%(campaign)s) uses it.")
+    found: dict[int, list[Text]] = {}
+    told = rows.exclude(audience={}).order_by("pk")
+    for touch, campaign, rule in told.values_list("name", "campaign__name", "audience"):
+        tags = {tag for name in audience.TAG_FIELDS for tag in rule.get(name) or ()}
+        for tag in tags:
+            found.setdefault(tag, []).append(
+                words % {"touch": touch, "campaign": campaign}
+            )
+    return found
+
+
 def uses_of_segment(segment: Segment, staff: Staff) -> list[tuple[Text, str]]:
     """Registered with crm: touches that still have to be said to the segment.
 

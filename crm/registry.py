@@ -61,6 +61,9 @@ ReasonWords = Callable[["StageChange"], Text]
 # What of an app above uses a tag, one sentence each: such a tag can't be deleted.
 TagUses = Callable[["Tag"], Sequence[Text]]
 
+# Every tag in use by what `staff` sees, at once: {tag id: one sentence each}.
+TagUsesSeen = Callable[["Staff"], Mapping[int, Sequence[Text]]]
+
 # (ids of members, tag, who did it), in the transaction of the change.
 TagHandler = Callable[[Sequence[int], "Tag", "Staff"], None]
 
@@ -71,6 +74,7 @@ SegmentUseCounts = Callable[[Sequence[int]], dict[int, int]]
 
 panels: list[Panel] = []
 tag_uses: list[TagUses] = []
+tag_uses_seen: list[TagUsesSeen] = []
 channel_quotas: list[ChannelQuotas] = []
 reason_words: list[ReasonWords] = []
 segment_uses: list[SegmentUses] = []

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import models
 from django.db.models import Max, Sum
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
+from crm import registry
 from crm.auto_tags import ONE_PER_CATEGORY, WITHOUT_SOURCE
+from crm.auto_tags.running import CATEGORY_RULE
 from crm.models import Tag, TagCount, ValueCount
+from crm.models.tags import Source
 from staff.models import Staff
+
+CHANGE = "crm.change_tag"
 
 # Rules of tags (domain): archived after 90 days without use; "nearly everybody" says
 # nothing about anybody.
@@ -26,11 +34,21 @@ UNUSED_DAYS = 90
 BROAD_SHARE = 0.8
 
 
+class Hold(models.TextChoices):
+    """What speaks against archiving an unused tag, the first that holds."""
+
+    NONE = "none", _("May be archived")
+    USED = "used", _("Still named somewhere")
+    RULE = "rule", _("Put on by a rule")
+    SHARED = "shared", _("Built in, shared by all")
+
+
 @dataclass(frozen=True)
 class Line:
     """A tag with its count; `share` of all members, None while nobody was counted.
 
-    `why`: what keeps its rule from running.
+    `why`: what keeps its rule from running. `uses`: what names the tag, as far as the
+    person sees it. `may_archive`: whether the tag is the person's to put away.
     """
 
     tag: Tag
@@ -38,6 +56,16 @@ class Line:
     last_set_at: datetime | None
     share: float | None
     why: Text = ""
+    uses: Sequence[Text] = ()
+    may_archive: bool = False
+
+    @property
+    def hold(self) -> Hold:
+        if self.uses:
+            return Hold.USED
+        if _follows_a_rule(self.tag):
+            return Hold.RULE
+        return Hold.NONE if self.may_archive else Hold.SHARED
 
 
 @dataclass
@@ -50,6 +78,12 @@ class Findings:
     without_source: list[Line] = field(default_factory=list)
     counted_at: datetime | None = None
 
+    @property
+    def unused_by_hold(self) -> list[tuple[Hold, list[Line]]]:
+        """The unused tags by what speaks against archiving them, those without first."""
+        groups = [(h, [line for line in self.unused if line.hold is h]) for h in Hold]
+        return [(hold, lines) for hold, lines in groups if lines]
+
 
 def look(staff: Staff, now: datetime | None = None) -> Findings:
     """What the person may clean up, of tags in use."""
@@ -57,7 +91,17 @@ def look(staff: Staff, now: datetime | None = None) -> Findings:
     counts = _counts(staff)
     everybody = _everybody(staff)
     tags = Tag.objects.visible_to(staff).in_use().select_related("group")
-    lines = [_line(tag, counts, everybody) for tag in tags]
+    uses = _uses(staff)
+    lines = [
+        _line(
+            tag,
+            counts,
+            everybody,
+            uses=uses.get(tag.pk, ()),
+            may_archive=may_archive(tag, staff),
+        )
+        for tag in tags
+    ]
     found = Findings(
         counted_at=max((row[2] for row in counts.values()), default=None),
         double=_double(lines),
@@ -89,12 +133,38 @@ def _everybody(staff: Staff) -> int:
     return rows.aggregate(all=Sum("members"))["all"] or 0
 
 
+def may_archive(tag: Tag, staff: Staff) -> bool:
+    """Tags of one's own data controller; the shared ones are the administrators'."""
+    is_theirs = tag.controller_id is not None or staff.is_superuser
+    return is_theirs and staff.has_perm(CHANGE)
+
+
+def _uses(staff: Staff) -> dict[int, list[Text]]:
+    """What names each tag: the rules of segments, audiences of touches."""
+    found: dict[int, list[Text]] = defaultdict(list)
+    for told in registry.tag_uses_seen:
+        for tag, uses in told(staff).items():
+            found[tag] += uses
+    return found
+
+
+def _follows_a_rule(tag: Tag) -> bool:
+    """Built in and put on by the console itself, or the own tag of a category."""
+    if tag.builtin_key in WITHOUT_SOURCE or tag.group.source != Source.AUTO:
+        return False
+    return bool(tag.builtin_key) or tag.rule == CATEGORY_RULE
+
+
 def _line(
-    tag: Tag, counts: dict[int, tuple[int, datetime, datetime]], everybody: int
+    tag: Tag,
+    counts: dict[int, tuple[int, datetime, datetime]],
+    everybody: int,
+    **more: Any,
 ) -> Line:
     members, last, _at = counts.get(tag.pk, (0, None, None))
     share = members / everybody if everybody else None
-    return Line(tag, members, last, share, WITHOUT_SOURCE.get(tag.builtin_key, ""))
+    why = WITHOUT_SOURCE.get(tag.builtin_key, "")
+    return Line(tag, members, last, share, why, **more)
 
 
 def _double(lines: Iterable[Line]) -> list[list[Line]]:

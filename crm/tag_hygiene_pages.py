@@ -21,7 +21,7 @@ from crm.auto_tags import running
 from crm.models import Tag
 from staff.requests import require
 
-VIEW, CHANGE = "crm.view_tag", "crm.change_tag"
+VIEW, CHANGE = "crm.view_tag", tag_hygiene.CHANGE
 
 
 @require_safe
@@ -48,7 +48,7 @@ def archive(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Put a tag away; the shared ones only by administrators."""
     staff = require(request, CHANGE)
     tag = get_object_or_404(Tag.objects.visible_to(staff), pk=tag_id)
-    if tag.controller_id is None and not staff.is_superuser:
+    if not tag_hygiene.may_archive(tag, staff):
         raise PermissionDenied
     if tagging.archive(tag, actor=staff):
         words = _("“%(tag)s” is archived; who carries it keeps it.")

@@ -30,10 +30,11 @@ from core.registry import Text
 from crm import tagging
 from crm.auto_tags import running as auto_tags
 from crm.models import Member, Segment, SegmentMember, Tag
-from crm.registry import on_purge, tag_uses
+from crm.registry import on_purge, tag_uses, tag_uses_seen
 from crm.segments.compiling import members_of
 from crm.segments.errors import SegmentInvalid
 from crm.segments.references import ids_in, parse, segments_in
+from staff.models import Staff
 
 logger = logging.getLogger(__name__)
 
@@ -344,6 +345,7 @@ def register() -> None:
         link=_page_of,
     )
     tag_uses.append(uses_of_tag)
+    tag_uses_seen.append(tag_uses_for)
 
 
 def _page_of(job: Job) -> str:
@@ -364,6 +366,17 @@ def uses_of_tag(tag: Tag) -> list[Text]:
         words % {"name": name} for name, rule in named if tag.pk in ids_in(rule, "tag")
     ]
     return found[:20]
+
+
+def tag_uses_for(staff: Staff) -> dict[int, list[Text]]:
+    """Every tag that rules of segments the person sees name, with those segments."""
+    rows = Segment.objects.visible_to(staff).in_use().exclude(kind=Segment.Kind.LIST)
+    words = _("The segment “%(name)s” uses it.")
+    found: dict[int, list[Text]] = {}
+    for name, rule in rows.order_by("pk").values_list("name", "rule"):
+        for tag in set(ids_in(rule, "tag")):
+            found.setdefault(tag, []).append(words % {"name": name})
+    return found
 
 
 @on_purge

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import LinkClick, Recipient, TrackedLink
 from core import jobs
-from crm import tag_hygiene, tagging, value
+from crm import segmenting, tag_hygiene, tagging, value
 from crm.auto_tags import GROUPS, ONE_PER_CATEGORY, WITHOUT_SOURCE, run_all
 from crm.models import (
     Category,
@@ -310,8 +310,26 @@ def test_hygiene_names_unused_double_and_broad_tags(world, client):
         [line.tag.name for line in lines] for lines in found.double
     ]
     assert twice in [line.tag for line in found.unused]
+    segmenting.create(
+        world.brand,
+        actor=person,
+        name="储值会员召回",
+        rule={"on": "tags", "any": [Tag.objects.get(name="储值会员").pk]},
+    )
+    # Each unused tag says what speaks against archiving it.
+    why = {
+        line.tag.name: hold.value
+        for hold, lines in tag_hygiene.look(person).unused_by_hold
+        for line in lines
+    }
+    assert why["送 礼"] == "none"
+    assert why["储值会员"] == "used"
+    assert why["沉睡"] == why["夜间购买"] == "rule"
+    assert why["KOC"] == "shared"
     shown = client.get(page).content.decode()
     assert "组重名标签" in shown
+    for words in ("人群“储值会员召回”", "目前没有人符合规则", "只有管理员能归档"):
+        assert words in shown, words
     client.post(reverse("admin:crm_tag_archive", args=[twice.pk]))
     twice.refresh_from_db()
     assert twice.is_archived
