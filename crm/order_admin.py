@@ -6,30 +6,25 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnly, ScopedAdmin, ScopedTabularInline
+from core.admin import ReadOnly, ScopedAdmin
 from core.ids import as_id
-from core.templatetags.console import moment, status
-from crm import orders
-from crm.models import Member, Order, OrderItem, Product, Refund
+from core.templatetags.console import moment, status, yuan
+from crm import order_pages, orders
+from crm.models import Member, Order, Product
+from crm.order_pages import TONES
 from crm.owned_admin import OwnedAdmin, OwnedForm
 from staff.requests import staff_of
 
-TONES = {
-    Order.State.PENDING: "idle",
-    Order.State.PAID: "good",
-    Order.State.PARTLY_REFUNDED: "part",
-    Order.State.REFUNDED: "bad",
-    Order.State.CANCELLED: "idle",
-}
 PERIODS = {"7": _("Last 7 days"), "30": _("Last 30 days"), "365": _("Last 12 months")}
 
 
@@ -90,22 +85,6 @@ class MemberFilter(admin.SimpleListFilter):
         return queryset.filter(member__in=known)
 
 
-class ItemInline(ReadOnly, ScopedTabularInline):
-    """What was bought."""
-
-    model = OrderItem
-    hide_title = True
-    fields = ("product", "quantity", "amount")
-
-
-class RefundInline(ReadOnly, ScopedTabularInline):
-    """What went back."""
-
-    model = Refund
-    hide_title = True
-    fields = ("code", "amount", "at", "reason")
-
-
 @admin.register(Order)
 class OrderAdmin(ReadOnly, ScopedAdmin):
     """Orders to look at: shops tell them (crm.order_api), nobody changes them here."""
@@ -131,21 +110,6 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     ordering = ("-placed_at", "-id")
     search_fields = ("code",)
     search_help_text = _("Order number, whole")
-    inlines = (ItemInline, RefundInline)
-    fields = (
-        *("shop", "code", "member", "buyer", "org_unit", "state", "presale"),
-        *(
-            "after_sales",
-            "placed_at",
-            "paid_at",
-            "amount",
-            "discount",
-            "refunded",
-            "has_coupon",
-            "is_pickup",
-        ),
-        *("region", "note", "recorded_at"),
-    )
     actions = None
 
     def get_search_results(
@@ -153,6 +117,19 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip().replace("\x00", "")
         return (queryset.filter(code=term[:64]) if term else queryset), False
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        order = self.get_object_or_404(request, unquote(object_id))
+        trail = self.trail_of(request, order)[: order_pages.SHOWN_TRAIL]
+        return order_pages.show(request, order, trail)
 
     @admin.display(description=_("buyer"))
     def buyer_shown(self, order: Order) -> SafeString | str:
@@ -164,25 +141,15 @@ class OrderAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("state"), ordering="state")
     def state_shown(self, order: Order) -> SafeString:
         state = Order.State(order.state)
-        return status(TONES[state], " · ".join(map(str, _standing(order))))
+        return status(TONES[state], " · ".join(order_pages.standing(order)))
 
     @admin.display(description=_("net amount"), ordering="amount")
     def net_shown(self, order: Order) -> SafeString:
-        return format_html('<span class="pd-num">¥{}</span>', f"{order.net:,.2f}")
+        return format_html('<span class="pd-num">{}</span>', yuan(order.net))
 
     @admin.display(description=_("placed at"), ordering="placed_at")
     def placed_shown(self, order: Order) -> SafeString:
         return format_html('<span class="pd-num">{}</span>', moment(order.placed_at))
-
-
-def _standing(order: Order) -> list[str]:
-    """The state, with what is not settled: a presale, an after-sales case."""
-    found = [order.get_state_display()]
-    if order.presale and order.state == Order.State.PENDING:
-        found.append(order.get_presale_display())
-    if order.after_sales == Order.AfterSales.OPEN:
-        found.append(order.get_after_sales_display())
-    return found
 
 
 class ProductForm(OwnedForm):
@@ -216,4 +183,4 @@ class ProductAdmin(OwnedAdmin):
 
     @admin.display(description=_("price"), ordering="price")
     def price_shown(self, product: Product) -> SafeString:
-        return format_html('<span class="pd-num">¥{}</span>', f"{product.price:,.2f}")
+        return format_html('<span class="pd-num">{}</span>', yuan(product.price))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -85,6 +86,12 @@ def clock(value: datetime) -> str:
 def grouped(value: int) -> str:
     """12,408."""
     return f"{value:,}"
+
+
+@register.filter
+def yuan(value: Decimal | int) -> str:
+    """¥1,234.50."""
+    return f"{'-' if value < 0 else ''}¥{abs(value):,.2f}"
 
 
 @register.filter

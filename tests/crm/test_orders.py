@@ -199,8 +199,52 @@ def test_lists_find_an_order_by_its_whole_number(client, brand, serum):
     assert "T2026" not in waiting
     own = client.get(page, {"of_member": member.pk}).content.decode()
     assert "T2027" not in own
-    detail = reverse("admin:crm_order_change", args=[Order.objects.earliest("pk").pk])
-    assert client.get(detail).status_code == 200
+
+
+def test_an_order_has_a_page_that_says_what_was_paid_and_what_came_back(
+    client, brand, seller, serum
+):
+    member = brand.member("林小满")
+    told = {
+        "items": [{"product": "S1", "quantity": 2, "amount": "1536.00"}],
+        "buyer": {"unionid": unionid(member)},
+        "amount": "1516.00",
+        "discount": "20.00",
+    }
+    order(seller, **told)
+    row = Order.objects.get()
+    address = reverse("admin:crm_order_change", args=[row.pk])
+    client.force_login(build_staff("ops_specialist", org_unit=brand.unit))
+
+    page = client.get(address).content.decode()
+    for words in ("¥1,516.00", "¥1,536.00", "-¥20.00", "精华", "已付款", "录入本系统"):
+        assert words in page, words
+    assert reverse("admin:crm_member_change", args=[member.pk]) in page
+    assert str(seller.person) in page
+    # No form, no crosses, and no table of refunds where there are none.
+    assert 'id="refunds"' not in page
+    assert "退款单号" not in page
+    assert 'alt="False"' not in page
+    assert client.post(address, {"shop": "x"}).status_code == 405
+
+    refunded = {"code": "R1", "amount": "100.00", "at": AT, "reason": "不合适"}
+    post(seller, f"orders/{row.pk}/refunds", **refunded)
+    page = client.get(address).content.decode()
+    for words in ("退款单号", "¥1,416.00", "-¥100.00", "不合适", "部分退款"):
+        assert words in page, words
+
+    waiting = brand.order(code="W1", buyer="mini:4")
+    page = client.get(reverse("admin:crm_order_change", args=[waiting.pk]))
+    for words in ("mini:4", "店铺没有传这笔订单的商品明细"):
+        assert words in page.content.decode(), words
+    client.force_login(build_staff("dealer", org_unit=build_dealer(brand)))
+    assert client.get(address).status_code == 404
+
+
+def build_dealer(brand):
+    return OrgUnit.objects.create(
+        name="经销商", kind="dealer", parent=brand.unit, is_separate_controller=True
+    )
 
 
 @pytest.mark.django_db(transaction=True)
