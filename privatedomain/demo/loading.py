@@ -14,12 +14,16 @@ from django.utils import timezone
 
 from core.errors import AppError
 from crm import auto_tags, partitions, value
+from crm.models import Member
 from privatedomain.demo import (
     accounts,
     answers,
     choices,
     contents,
     dialogues,
+    doubts,
+    facts,
+    groups,
     people,
     phones,
     plans,
@@ -76,16 +80,38 @@ def load() -> Loaded:
             Staff.objects.filter(username__in=("agent", "agent2")).order_by("pk")
         )
         tags.put_on(world, members)
-        purchases.write(units["brand"], members, owner)
-        choices.open_doors(units)
-        choices.tell(world, members)
+        _know(world, members, owner, agents[0])
         auto_tags.run_all()  # campaigns speak to who carries their tags
         plans.plan(contents.Desk(units, apps, logins), world, owner)
         written = talks.write_closed(world, members, _by_slug(apps, queues), agents)
+        doubts.raise_some(units["brand"], _of(units["brand"], members), owner)
     purchases.open_shop(owner)
     value.recompute_all()
     auto_tags.run_all()
+    writer = Staff.objects.get(username=logins["ops_specialist"]["username"])
+    groups.write(units, writer, owner)
     return Loaded(len(members), written)
+
+
+def _know(
+    world: people.World, members: list[Member], owner: Staff, agent: Staff
+) -> None:
+    """What they bought, want and complained of, and what colleagues noted."""
+    brand = world.units["brand"]
+    mine = _of(brand, members)
+    facts.fill(mine)
+    facts.write_notes(mine, agent)
+    purchases.write(brand, members, owner)
+    purchases.hand_out(brand, members, owner)
+    choices.open_doors(world.units)
+    choices.tell(world, members)
+    choices.agree(members, brand)
+    choices.choose(mine)
+    choices.complain(world, mine, agent)
+
+
+def _of(brand: OrgUnit, members: list[Member]) -> list[Member]:
+    return [member for member in members if member.controller_id == brand.pk]
 
 
 def _by_slug(apps: dict[str, App], queues: dict[str, Queue]) -> dict[str, Queue]:

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from crm import orders
-from crm.models import Category, Member, Order
+from crm import coupons, orders, orders_loading
+from crm.models import Category, Coupon, Member, Order, ScoreWeight
+from crm.orders_loading import Back, Item, OrderData
 from privatedomain.demo import phones
 from staff import tokens
 from staff.models import OrgUnit, Staff
@@ -27,18 +28,56 @@ PRODUCTS = [
     ("C201", "坚果礼盒", "coffee-snack", 168),
     ("A400", "羊毛围巾", "apparel", 399),
 ]
+# What people mostly buy, and how many of a hundred each.
+TASTES = (("beauty", "coffee-snack", "apparel"), (62, 30, 8))
+LOYALTY = 0.85
 # How many of a hundred members bought how often.
-HABITS = [(40, 0), (25, 1), (20, 3), (15, 8)]
+HABITS = [(28, 0), (27, 1), (25, 3), (20, 8)]
 DAYS = 500
 # The share of members with a presale that is not paid in full yet.
 PRESALES = 0.06
+VOUCHER = Decimal(20)
+REGIONS = ("浙江省杭州市", "上海市", "江苏省苏州市", "广东省广州市", "四川省成都市")
+# With the few hundred buyers of a demo nobody would have an RFM score.
+MIN_BUYERS = 15
+# How many members hold coupons, and when these end, in days from now.
+HOLDERS, ENDS = 12, (1, 2, 2, 6, 15, 30, -3)
 
 
 def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
     """Products, and orders of the brand's own members; how many orders."""
+    products = _products(brand, actor)
+    ScoreWeight.objects.create(
+        controller=brand,
+        key="rfm.min_buyers",
+        value=MIN_BUYERS,
+        effective_from=timezone.localdate(),
+        note="演示品牌的买家少，每个品类满 15 位就评分",
+    )
+    chance = random.Random(SEED)  # noqa: S311  the same demo every time
+    bought: list[OrderData] = []
+    for member in members:
+        if member.controller_id != brand.pk:
+            continue
+        is_thrifty = chance.random() < 0.15
+        taste = chance.choices(*TASTES)[0]
+        for at in _moments(chance):
+            chosen = _basket(chance, taste)
+            number = len(bought) + 1
+            bought.append(
+                _order(member, at, chance, products, chosen, number, is_thrifty)
+            )
+        if chance.random() < PRESALES:
+            bought.append(_presale(member, chance, products, len(bought) + 1))
+    # As the shop's file would bring them.
+    return len(orders_loading.write(brand.pk, bought))
+
+
+def _products(brand: OrgUnit, actor: Staff) -> dict[str, int]:
     kinds = {row.code: row for row in Category.objects.filter(controller=None)}
+    found = {}
     for code, name, category, price in PRODUCTS:
-        orders.put_product(
+        product, _is_new = orders.put_product(
             brand,
             code=code,
             actor=actor,
@@ -46,41 +85,27 @@ def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
             category=kinds[category],
             price=Decimal(price),
         )
-    chance, written = random.Random(SEED), 0  # noqa: S311  the same demo every time
-    for member in members:
-        if member.controller_id != brand.pk:
-            continue
-        is_thrifty = chance.random() < 0.15
-        for at in _moments(chance):
-            written += 1
-            _order(brand, member, at, chance, written, actor, is_thrifty=is_thrifty)
-        if chance.random() < PRESALES:
-            written += 1
-            _presale(brand, member, chance, written, actor)
-    return written
+        found[code] = product.pk
+    return found
 
 
 def _presale(
-    brand: OrgUnit, member: Member, chance: random.Random, number: int, actor: Staff
-) -> None:
+    member: Member, chance: random.Random, products: dict[str, int], number: int
+) -> OrderData:
     """Reserved before the sale, with the deposit paid or not yet."""
     at = timezone.now() - timedelta(
         days=chance.randint(1, 12), hours=chance.randrange(9)
     )
     code, _name, _category, price = PRODUCTS[0]
-    orders.record(
-        brand,
-        orders.Told(
-            shop=SHOP,
-            code=f"P{at:%y%m%d}{number:05d}",
-            placed_at=at,
-            state=Order.State.PENDING,
-            presale=chance.choice(Order.Presale.values),
-            lines=[orders.Line(code, 1, Decimal(price))],
-            store=member.org_unit,
-            buyer=orders.Buyer(member=member),
-        ),
-        actor=actor,
+    return OrderData(
+        shop=SHOP,
+        code=f"P{at:%y%m%d}{number:05d}",
+        placed_at=at,
+        state=Order.State.PENDING,
+        presale=chance.choice(Order.Presale.values),
+        items=[Item(products[code], 1, Decimal(price))],
+        unit=member.org_unit_id,
+        member=member.pk,
     )
 
 
@@ -92,50 +117,83 @@ def _moments(chance: random.Random) -> list[datetime]:
             break
         drawn -= share
     now = timezone.now()
-    latest = chance.randrange(1, DAYS)
+    latest = chance.randrange(1, DAYS if count < 3 else DAYS // 2)
     days = [latest + chance.randrange(DAYS - latest) for _n in range(max(0, count - 1))]
     found = [now - timedelta(days=day, hours=chance.randrange(12)) for day in days]
     return [*found, now - timedelta(days=latest)] if count else []
 
 
+def _basket(chance: random.Random, taste: str) -> list[str]:
+    """Numbers of one or two products, mostly of the category they like."""
+    liked = [code for code, _n, category, _p in PRODUCTS if category == taste]
+    every = [code for code, *_more in PRODUCTS]
+    among = liked if chance.random() < LOYALTY else every
+    return chance.sample(among, min(len(among), chance.choice((1, 1, 2))))
+
+
 def _order(
-    brand: OrgUnit,
     member: Member,
     at: datetime,
     chance: random.Random,
+    products: dict[str, int],
+    chosen: list[str],
     number: int,
-    actor: Staff,
-    *,
     is_thrifty: bool,
-) -> None:
-    chosen = chance.sample(PRODUCTS, chance.choice((1, 1, 2)))
-    lines = [orders.Line(code, 1, Decimal(price)) for code, _n, _c, price in chosen]
+) -> OrderData:
+    prices = {code: Decimal(price) for code, _n, _c, price in PRODUCTS}
     is_open = at > timezone.now() - timedelta(days=30) and chance.random() < 0.2
-    order, _is_new = orders.record(
-        brand,
-        orders.Told(
+    has_coupon = chance.random() < (0.95 if is_thrifty else 0.2)
+    is_pickup = member.org_unit_id is not None and chance.random() < 0.3
+    discount = VOUCHER if has_coupon else Decimal(0)
+    code = f"D{at:%y%m%d}{number:05d}"
+    refunds = []
+    if chance.random() < 0.06:
+        amount = prices[chosen[0]] - discount
+        back = Back(f"{code}-R1", amount, at + timedelta(days=3), "不合适")
+        refunds = [back] if back.at < timezone.now() else []
+    return OrderData(
+        shop=SHOP,
+        code=code,
+        placed_at=at,
+        paid_at=at + timedelta(minutes=chance.randrange(1, 20)),
+        amount=sum((prices[each] for each in chosen), Decimal(0)) - discount,
+        discount=discount,
+        items=[Item(products[each], 1, prices[each]) for each in chosen],
+        refunds=refunds,
+        has_coupon=has_coupon,
+        after_sales=Order.AfterSales.OPEN if is_open else "",
+        is_pickup=is_pickup,
+        region="" if is_pickup else chance.choice(REGIONS),
+        unit=member.org_unit_id,
+        member=member.pk,
+    )
+
+
+def hand_out(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
+    """Coupons: running out, used, void, and one of a buyer nobody knows yet."""
+    now, states = timezone.now(), Coupon.State
+    mine = [member for member in members if member.controller_id == brand.pk]
+    for number, member in enumerate(mine[::7][:HOLDERS], 1):
+        days = ENDS[number % len(ENDS)]
+        state = states.VOID if days < 0 else states.HELD
+        coupons.record(
+            brand,
             shop=SHOP,
-            code=f"D{at:%y%m%d}{number:05d}",
-            placed_at=at,
-            paid_at=at,
-            lines=lines,
-            has_coupon=chance.random() < (0.95 if is_thrifty else 0.2),
-            after_sales=Order.AfterSales.OPEN if is_open else "",
-            is_pickup=chance.random() < 0.2,
-            store=member.org_unit,
+            code=f"Q1111{number:04d}",
+            expires_at=now + timedelta(days=days, hours=2),
             buyer=orders.Buyer(member=member),
-        ),
+            actor=actor,
+            state=states.USED if number % 5 == 0 else state,
+        )
+    coupons.record(
+        brand,
+        shop=SHOP,
+        code="Q11119000",
+        expires_at=now + timedelta(days=20),
+        buyer=orders.Buyer(buyer="mini-guest-2207"),
         actor=actor,
     )
-    if chance.random() < 0.06:
-        orders.refund(
-            order,
-            code=f"{order.code}-R1",
-            amount=lines[0].amount,
-            at=at + timedelta(days=3),
-            actor=actor,
-            reason="不合适",
-        )
+    return Coupon.objects.filter(controller=brand).count()
 
 
 def open_shop(seller: Staff) -> None:

@@ -10,10 +10,24 @@ from django.core.management import CommandError, call_command
 from campaigns import counts
 from campaigns.models import Touch
 from content.models import AnswerRule, Item, Slot
+from crm import merging
 from crm.auto_tags import run_all
-from crm.models import Event, Identity, Member, MemberTag, Relation
+from crm.models import (
+    Complaint,
+    ConsentEntry,
+    Coupon,
+    Event,
+    Identity,
+    MatchReview,
+    Member,
+    MemberTag,
+    Merge,
+    Preference,
+    Relation,
+    Segment,
+)
 from service.models import Conversation, Queue
-from staff.models import OrgUnit, Staff
+from staff.models import OrgUnit, SavedView, Staff
 from wechat.models import Account, App, Colleague, KfAccount
 
 
@@ -76,13 +90,50 @@ def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
         *("place", "contact", "campaign"),
     }
     assert run_all() == {"put": 0, "taken": 0}
+    every_dealer_is_a_controller_with_members_of_its_own()
+    everybody_who_looks_after_members_has_some()
+    the_members_are_known_and_sorted()
 
     with pytest.raises(CommandError):
         load()
 
 
-def test_every_dealer_is_a_controller_with_members_of_its_own(load):
-    load()
+def the_members_are_known_and_sorted():
+    """The CRM of the demo shows each of its parts at work."""
+    brand = OrgUnit.objects.get(parent=None)
+    segments = {each.name: each for each in Segment.objects.filter(controller=brand)}
+    everybody = Member.objects.known().filter(controller=brand)
+    for segment in segments.values():
+        assert segment.error == "", segment.name
+        assert segment.computed_at is not None, segment.name
+        assert 0 < segment.member_count < everybody.count() / 2, segment.name
+    kinds = [segment.kind for segment in segments.values()]
+    assert sorted(kinds) == [*["dynamic"] * 5, "frozen", "list"]
+    assert segments["沉睡预警待唤醒"].versions.count() == 2
+
+    waiting = MatchReview.objects.open()
+    evidence = {tuple(row.evidence["for"]) for row in waiting}
+    assert evidence == {("phone", "real_name"), ("buyer",)}
+    assert any(row.evidence["against"] for row in waiting)
+    done = Merge.objects.standing().get()
+    merging.unmerge(done, actor=done.actor, reason="看错了")
+
+    assert set(everybody.values_list("trust", flat=True)) == {"T0", "T1", "T2", "T3"}
+    assert set(everybody.values_list("stage", flat=True)) >= {
+        *("new", "growing", "loyal", "at_risk", "dormant", "churned"),
+    }
+    assert everybody.exclude(rfm="").count() > 40
+    assert everybody.filter(frozen_until__isnull=False).count() == 3
+    assert Complaint.objects.open().count() == 2
+    assert Preference.objects.filter(max_per_week__gt=0).exists()
+    assert ConsentEntry.objects.filter(source="import").count() > 20
+    assert set(Coupon.objects.values_list("state", flat=True)) == {
+        *("held", "used", "void"),
+    }
+    assert SavedView.objects.filter(page="crm.member").count() == 2
+
+
+def every_dealer_is_a_controller_with_members_of_its_own():
     dealers = OrgUnit.objects.filter(is_separate_controller=True)
     assert dealers.count() == 2
     for dealer in dealers:
@@ -94,15 +145,14 @@ def test_every_dealer_is_a_controller_with_members_of_its_own(load):
     assert set(seen.values_list("controller__name", flat=True)) == {"杭州经销商"}
 
 
+def everybody_who_looks_after_members_has_some():
+    for username in ("agent", "store_manager", "community_manager", "dealer"):
+        staff = Staff.objects.get(username=username)
+        assert Member.objects.visible_to(staff).exists(), username
+
+
 def test_a_copy_without_demo_refuses(load, settings):
     settings.DEMO = False
     with pytest.raises(CommandError):
         load()
     assert not Account.objects.exists()
-
-
-def test_everybody_who_looks_after_members_has_some(load):
-    load()
-    for username in ("agent", "store_manager", "community_manager", "dealer"):
-        staff = Staff.objects.get(username=username)
-        assert Member.objects.visible_to(staff).exists(), username
