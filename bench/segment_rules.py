@@ -159,12 +159,35 @@ CASES = (
             within_days=Days(365),
             categories=[Value("category")],
         ),
-        """id IN (SELECT o.member_id FROM crm_order o
-            JOIN crm_orderitem i ON i.order_id = o.id
-            JOIN crm_product p ON p.id = i.product_id
-            WHERE {orders} AND paid_at > {ago[365]}
-                AND p.category_id = {category}
-            GROUP BY 1 HAVING sum(i.amount) >= 100)""",
+        # What went back is taken from all items of the order alike, in whole cents, the
+        # rest from the largest.
+        """id IN (
+            WITH line AS (
+                SELECT o.member_id, o.id AS order_id, i.product_id, i.amount,
+                    round(o.refunded * sum(i.amount) OVER whole
+                        / nullif(o.amount, 0), 2) AS back,
+                    nullif(sum(i.amount) OVER whole, 0) AS total,
+                    row_number() OVER (PARTITION BY o.id
+                        ORDER BY i.amount DESC, i.id) AS place
+                FROM crm_order o JOIN crm_orderitem i ON i.order_id = o.id
+                WHERE {orders} AND paid_at > {ago[365]} AND refunded > 0
+                WINDOW whole AS (PARTITION BY o.id)
+            ), part AS (
+                SELECT *, coalesce(trunc(back * amount / total, 2), 0) AS share
+                FROM line
+            ), kept AS (
+                SELECT member_id, product_id, amount - share - CASE WHEN place = 1
+                    THEN coalesce(back, 0) - sum(share) OVER (PARTITION BY order_id)
+                    ELSE 0 END AS amount
+                FROM part
+                UNION ALL
+                SELECT o.member_id, i.product_id, i.amount
+                FROM crm_order o JOIN crm_orderitem i ON i.order_id = o.id
+                WHERE {orders} AND paid_at > {ago[365]} AND refunded = 0
+            )
+            SELECT k.member_id FROM kept k JOIN crm_product p ON p.id = k.product_id
+            WHERE p.category_id = {category}
+            GROUP BY 1 HAVING sum(k.amount) >= 100)""",
     ),
     Case(
         "wrote three times in a month",
