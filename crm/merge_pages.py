@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.errors import AppError
 from core.ids import as_id
 from core.pages import console_page
-from crm import matching, members, merge_words, merging, registry
+from crm import matching, members, merge_words, merging, registry, standing
 from crm.models import (
     Identity,
     MatchReview,
@@ -52,6 +52,11 @@ class Side:
     spend: Decimal = Decimal(0)
 
     @property
+    def marketing(self) -> standing.Standing:
+        """Whether marketing may reach the record."""
+        return standing.marketing(self.member)
+
+    @property
     def masked_name(self) -> str:
         """The real name but for its first character."""
         name = self.member.real_name
@@ -77,6 +82,16 @@ def sides_of(*people: Member) -> list[Side]:
     return [sides[member.pk] for member in people]
 
 
+# What only one of can be true of one person.
+_COMPARED = ("real_name", "phone_hash", "gender", "birthday", "city")
+
+
+def _differences(one: Member, other: Member) -> set[str]:
+    """Names of the fields both records know, and know differently."""
+    pairs = ((name, getattr(one, name), getattr(other, name)) for name in _COMPARED)
+    return {name for name, mine, theirs in pairs if mine and theirs and mine != theirs}
+
+
 # -- the review list
 
 
@@ -100,6 +115,7 @@ def show_review(
     context = {
         "review": review,
         "sides": sides_of(one, other) if one.pk != other.pk else [],
+        "differs": _differences(one, other),
         "speaks_for": merge_words.speaks_for(review.evidence),
         "against": merge_words.speaks_against(review.evidence),
         "may_decide": is_open and staff.has_perm(MERGE) and one.pk != other.pk,
@@ -235,6 +251,7 @@ def _compare(request: HttpRequest, member: Member, other: Member) -> HttpRespons
         "member": member,
         "other": other,
         "sides": sides_of(member, other),
+        "differs": _differences(member, other),
         "speaks_for": merge_words.speaks_for(evidence),
         "against": merge_words.speaks_against(evidence),
         "lines": merge_words.table_lines(steps),

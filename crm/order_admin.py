@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -20,11 +20,12 @@ from core.admin import ReadOnly, ScopedAdmin
 from core.ids import as_id
 from core.templatetags.console import moment, status, yuan
 from crm import order_pages, orders
-from crm.models import Member, Order, Product
+from crm.models import Member, Order, OrderItem, Product
 from crm.order_pages import TONES
 from crm.owned_admin import OwnedAdmin, OwnedForm
 from staff.requests import staff_of
 
+SHOWN_ORDERS = 8
 PERIODS = {"7": _("Last 7 days"), "30": _("Last 30 days"), "365": _("Last 12 months")}
 
 
@@ -158,6 +159,11 @@ class ProductForm(OwnedForm):
     class Meta:
         model = Product
         fields = ("code", "name", "category", "price", "launched_on", "is_active")
+        help_texts: ClassVar = {
+            "price": _(
+                "Yuan, as the shop lists it; what was paid stands on each order."
+            )
+        }
 
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or {}
@@ -171,6 +177,7 @@ class ProductAdmin(OwnedAdmin):
     """The catalogue of one's data controller."""
 
     form = ProductForm
+    change_form_after_template = "crm/product_orders.html"
     nav_order = 31
     list_display = ("name", "code", "category", "price_shown", "is_active")
     list_filter = ("is_active", "category")
@@ -180,6 +187,17 @@ class ProductAdmin(OwnedAdmin):
     needed_first = ("category",)
     set_once = ("code",)
     actions = None
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """With the newest orders it stands on, of those the person may see."""
+        product = kwargs.get("obj")
+        if product is not None and staff_of(request).has_perm("crm.view_order"):
+            rows = OrderItem.objects.visible_to(staff_of(request))
+            rows = rows.filter(product=product).select_related("order__member")
+            context["last_items"] = rows.order_by("-pk")[:SHOWN_ORDERS]
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=_("price"), ordering="price")
     def price_shown(self, product: Product) -> SafeString:

@@ -31,9 +31,20 @@ PRODUCTS = [
 # What people mostly buy, and how many of a hundred each.
 TASTES = (("beauty", "coffee-snack", "apparel"), (62, 30, 8))
 LOYALTY = 0.85
+# Came out so many days ago, and who buys everything new.
+NEWEST = (
+    ("S104", "山茶花护手霜 80g", "beauty", 79, 38),
+    ("S105", "山茶花身体乳 200ml", "beauty", 128, 33),
+)
+CURIOUS = 0.07
+# Who waits for the sales: the first of each, and how long they last.
+BARGAINERS = 0.15
+SALES = ((6, 1, 18), (11, 1, 11))
 # How many of a hundred members bought how often.
 HABITS = [(28, 0), (27, 1), (25, 3), (20, 8)]
 DAYS = 500
+# Within how many days the last order was, by how often: who buys much has been lately.
+LATEST = {1: 300, 3: 160, 8: 75}
 # The share of members with a presale that is not paid in full yet.
 PRESALES = 0.06
 VOUCHER = Decimal(20)
@@ -61,8 +72,15 @@ def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
             continue
         is_thrifty = chance.random() < 0.15
         taste = chance.choices(*TASTES)[0]
-        for at in _moments(chance):
-            chosen = _basket(chance, taste)
+        is_waiting, is_curious = chance.random() < BARGAINERS, chance.random() < CURIOUS
+        baskets = [(at, _basket(chance, taste)) for at in _moments(chance)]
+        if is_waiting:
+            baskets = [(_in_sale(at, chance), chosen) for at, chosen in baskets]
+        if is_curious:
+            new = [code for code, *_more in NEWEST]
+            day = timezone.now() - timedelta(days=chance.randint(25, 29))
+            baskets.append((day, new))
+        for at, chosen in baskets:
             number = len(bought) + 1
             bought.append(
                 _order(member, at, chance, products, chosen, number, is_thrifty)
@@ -76,7 +94,9 @@ def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
 def _products(brand: OrgUnit, actor: Staff) -> dict[str, int]:
     kinds = {row.code: row for row in Category.objects.filter(controller=None)}
     found = {}
-    for code, name, category, price in PRODUCTS:
+    today = timezone.localdate()
+    known = [(*row, 900) for row in PRODUCTS]
+    for code, name, category, price, days in (*known, *NEWEST):
         product, _is_new = orders.put_product(
             brand,
             code=code,
@@ -84,9 +104,22 @@ def _products(brand: OrgUnit, actor: Staff) -> dict[str, int]:
             name=name,
             category=kinds[category],
             price=Decimal(price),
+            launched_on=today - timedelta(days=days),
         )
         found[code] = product.pk
     return found
+
+
+def _in_sale(at: datetime, chance: random.Random) -> datetime:
+    """The same hour of a day in one of this year's sales so far."""
+    now = timezone.now()
+    days = [
+        at.replace(year=now.year, month=month, day=first)
+        + timedelta(days=chance.randrange(1, long))
+        for month, first, long in SALES
+    ]
+    begun = [day for day in days if day < now]
+    return chance.choice(begun) if begun else at
 
 
 def _presale(
@@ -117,7 +150,7 @@ def _moments(chance: random.Random) -> list[datetime]:
             break
         drawn -= share
     now = timezone.now()
-    latest = chance.randrange(1, DAYS if count < 3 else DAYS // 2)
+    latest = chance.randrange(1, LATEST.get(count, DAYS))
     days = [latest + chance.randrange(DAYS - latest) for _n in range(max(0, count - 1))]
     found = [now - timedelta(days=day, hours=chance.randrange(12)) for day in days]
     return [*found, now - timedelta(days=latest)] if count else []
@@ -140,7 +173,7 @@ def _order(
     number: int,
     is_thrifty: bool,
 ) -> OrderData:
-    prices = {code: Decimal(price) for code, _n, _c, price in PRODUCTS}
+    prices = {row[0]: Decimal(row[3]) for row in (*PRODUCTS, *NEWEST)}
     is_open = at > timezone.now() - timedelta(days=30) and chance.random() < 0.2
     has_coupon = chance.random() < (0.95 if is_thrifty else 0.2)
     is_pickup = member.org_unit_id is not None and chance.random() < 0.3
