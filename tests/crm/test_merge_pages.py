@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from crm import merging, reviews
 from crm.models import MatchReview, Member, Merge
+from crm.models.consents import NO_END
 from tests.crm.test_matching import PHONE, identify, make
 
 LIST = reverse("admin:crm_matchreview_changelist")
@@ -38,13 +39,23 @@ def text_of(response):
     return response.content.decode()
 
 
-def test_both_sides_stand_beside_each_other(client, manager, pair):
+def test_both_sides_stand_beside_each_other_with_what_differs(client, manager, pair):
+    rows = Member.objects.filter(pk__in=[pair.first_id, pair.second_id])
+    rows.update(city="上海", gender="f")
+    Member.objects.filter(pk=pair.first_id).update(
+        birthday="1991-04-18", frozen_until=NO_END
+    )
+    Member.objects.filter(pk=pair.second_id).update(birthday="1986-11-02")
     listed = text_of(client.get(LIST))
     assert "林小满" in listed
     assert "手机号相同" in listed
     shown = text_of(client.get(page_of(pair)))
     for words in ("林小满", "小满", "138****5678", "在同一账号有两个身份", "林*"):
         assert words in shown
+    for words in ("1991-04-18", "1986-11-02", "已冻结：有未关闭的投诉"):
+        assert words in shown, words
+    # On both sides, of the birthday only.
+    assert shown.count("与另一条记录不同") == 2
     assert PHONE not in shown
     assert "林曼" not in shown
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from core.models import AuditEntry
 from crm import matching, orders
-from crm.models import Category, Identity, Member, Order, Product, Refund
+from crm.models import Category, Identity, Order, Product, Refund
 from staff.models import OrgUnit
 from staff.roles import ROLES
 from tests.api.conftest import client_of, make_side
@@ -227,6 +227,12 @@ def test_an_order_has_a_page_that_says_what_was_paid_and_what_came_back(
     assert 'alt="False"' not in page
     assert client.post(address, {"shop": "x"}).status_code == 405
 
+    of_product = reverse("admin:crm_product_change", args=[serum.pk])
+    assert of_product in page
+    listed = client.get(of_product).content.decode()
+    assert "最近的订单" in listed
+    assert address in listed
+
     refunded = {"code": "R1", "amount": "100.00", "at": AT, "reason": "不合适"}
     post(seller, f"orders/{row.pk}/refunds", **refunded)
     page = client.get(address).content.decode()
@@ -278,5 +284,7 @@ def test_a_member_page_shows_what_was_bought(client, brand, seller):
     order(seller, buyer={"unionid": unionid(member)})
     client.force_login(seller.person)
     page = client.get(reverse("admin:crm_member_change", args=[member.pk]))
-    assert "A1" in page.content.decode()
-    assert Member.objects.filter(orders__code="A1").exists()
+    shown = page.content.decode()
+    assert "A1" in shown
+    row = Order.objects.get(code="A1", member=member)
+    assert reverse("admin:crm_order_change", args=[row.pk]) in shown
