@@ -197,7 +197,7 @@ class ProductAdmin(OwnedAdmin):
             rows = OrderItem.objects.visible_to(staff_of(request))
             rows = rows.filter(product=product).select_related("order__member")
             context["last_items"] = rows.order_by("-pk")[:SHOWN_ORDERS]
-        return super().render_change_form(request, context, *args, **kwargs)
+        return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[no-any-return]
 
     @admin.display(description=_("price"), ordering="price")
     def price_shown(self, product: Product) -> SafeString:

@@ -16,6 +16,7 @@ from core.pages import console_page
 from core.registry import Text
 from core.templatetags.console import audit_action, audit_change, yuan
 from crm.models import Member, Order, OrderItem, Refund
+from staff.models import Staff
 from staff.requests import staff_of
 
 TONES = {
@@ -60,7 +61,6 @@ def show(
         .order_by("pk")
     )
     refunds = list(Refund.objects.filter(order=order))
-    seen = Member.objects.visible_to(staff).filter(pk=order.member_id)
     context = {
         "order": order,
         "tone": TONES[Order.State(order.state)],
@@ -70,9 +70,7 @@ def show(
         "pieces": sum(item.quantity for item in items),
         "refunds": refunds,
         "has_net": bool(order.refunded),
-        "may_open_member": order.member_id is not None
-        and staff.has_perm("crm.view_member")
-        and seen.exists(),
+        "may_open_member": _may_open_member(order, staff),
         "may_open_product": staff.has_perm("crm.view_product"),
         "moments": _moments(order, refunds, trail),
     }
@@ -82,6 +80,12 @@ def show(
         title=_("Order %(code)s") % {"code": order.code},
         context=context,
     )
+
+
+def _may_open_member(order: Order, staff: Staff) -> bool:
+    if order.member_id is None or not staff.has_perm("crm.view_member"):
+        return False
+    return Member.objects.visible_to(staff).filter(pk=order.member_id).exists()
 
 
 def _moments(
