@@ -125,7 +125,7 @@ class MatchReviewAdmin(ReadOnly, ScopedAdmin):
 class MergeAdmin(ReadOnly, ScopedAdmin):
     """Merges that stand or were undone; the page takes one apart again."""
 
-    list_display = ("what", "why_shown", "actor", "when", "state_shown")
+    list_display = ("what", "why_shown", "who", "when", "state_shown")
     list_display_links = ("what",)
     list_filter = (("undone_at", admin.EmptyFieldListFilter),)
     list_select_related = ("kept", "gone", "actor", "undone_by")
@@ -148,6 +148,10 @@ class MergeAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("why"))
     def why_shown(self, merge: Merge) -> Any:
         return merge_words.why(merge.why)
+
+    @admin.display(description=_("By"))
+    def who(self, merge: Merge) -> str:
+        return str(merge.actor)
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, merge: Merge) -> SafeString:

@@ -44,7 +44,7 @@ SALES = ((6, 1, 18), (11, 1, 11))
 HABITS = [(28, 0), (27, 1), (25, 3), (20, 8)]
 DAYS = 500
 # Within how many days the last order was, by how often: who buys much has been lately.
-LATEST = {1: 300, 3: 160, 8: 75}
+LATEST = {1: 240, 3: 80, 8: 75}
 # The share of members with a presale that is not paid in full yet.
 PRESALES = 0.06
 VOUCHER = Decimal(20)
