@@ -54,6 +54,14 @@
     });
   });
 
+  // A refused form comes back at the top of a long page: go to what is wrong.
+  document.addEventListener("DOMContentLoaded", function () {
+    const wrong = document.querySelector(".pd-field-error[role=alert]");
+    if (wrong) {
+      wrong.scrollIntoView({ block: "center" });
+    }
+  });
+
   // <button data-print>: the CSP allows no inline handlers.
   document.addEventListener("click", function (event) {
     if (event.target.closest("[data-print]")) {
