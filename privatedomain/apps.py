@@ -4,6 +4,11 @@ from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.utils.translation import gettext_lazy as _
 
+from privatedomain import celery as celery  # what `shared_task` binds to
+from privatedomain import heap
+
+heap.hold()
+
 
 class AdminConfig(DjangoAdminConfig):
     """The admin site of the console."""
@@ -40,3 +45,4 @@ class PrivatedomainConfig(AppConfig):
         holding.register()
         api_page.register()
         audit_labels.register()
+        heap.release()

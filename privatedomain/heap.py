@@ -13,11 +13,24 @@ import gc
 NEW_OBJECTS = 10_000
 
 
+def hold() -> None:
+    """Collect nothing until `release` or `settle`: what is being loaded stays."""
+    gc.disable()
+
+
+def release() -> None:
+    """Collect again, but for what was loaded meanwhile."""
+    gc.freeze()
+    gc.enable()
+
+
 def settle() -> None:
     """Take everything loaded so far out of the collector's sight, for good.
 
     For the end of a process's start, before it forks: https://docs.python.org/3/library/gc.html#gc.freeze
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])

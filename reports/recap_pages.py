@@ -16,7 +16,7 @@ from campaigns.models import Campaign, Recap
 from campaigns.pages.access import typed, visible_campaign
 from core.errors import AppError
 from core.pages import console_page
-from reports import pdf, recaps, tables
+from reports import recaps, tables
 from staff.requests import staff_of
 
 VIEW = "campaigns.view_recap"
@@ -140,6 +140,8 @@ def learn(request: HttpRequest, campaign_id: int) -> HttpResponse:
 
 @require_GET
 def as_pdf(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    from reports import pdf  # slow to load, and seldom wanted
+
     campaign = visible_campaign(request, campaign_id, VIEW)
     recap = version_of(campaign, request)
     response = HttpResponse(pdf.draw(recap, campaign), content_type="application/pdf")
