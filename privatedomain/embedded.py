@@ -88,6 +88,8 @@ class Postgres:
         if not self.is_durable:
             # Commits still reach the kernel, so that a kill -9 loses nothing.
             settings |= {"fsync": "off", "full_page_writes": "off"}
+            # A log-in is slow by design; tests connect some ten thousand times.
+            settings["scram_iterations"] = 1
         program = [str(self.bin / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             program += ["-c", f"{name}={value}"]

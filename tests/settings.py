@@ -38,6 +38,8 @@ def _start_servers() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
+    # Every process a test starts would compile the project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(
         TEST_SERVERS=str(folder),
         DATABASE_URL=postgres.url,
@@ -70,7 +72,7 @@ from privatedomain.settings import *  # noqa: E402, F403
 
 # Others would not see what a test has not committed.
 SEGMENTS_AT_ONCE = 1
-DATABASES["default"]["TEST"] = {"TEMPLATE": MIGRATED}  # noqa: F405
+DATABASES["default"]["TEST"] = {"TEMPLATE": MIGRATED, "MIGRATE": False}  # noqa: F405
 # The real hash takes 50 ms by design, which every login of every test would pay.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "pytest" not in sys.modules:

@@ -31,9 +31,16 @@ from privatedomain.processes import APP_PROCESSES, BASE_DIR, processes
 T = TypeVar("T")
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+READY_PAUSE = 0.3
 
 
-def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
+def wait_until(
+    condition: Callable[[], T],
+    seconds: float = 10.0,
+    what: str = "",
+    *,
+    every: float = 0.05,
+) -> T:
     """Poll until the condition is true; returns its value, fails after the time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -42,7 +49,7 @@ def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = ""
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @dataclass
@@ -160,8 +167,9 @@ class Stack:
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
         """Wait until /readyz is 200: everything is started."""
         with self._logs_on_failure():
+            # Each look asks every part of the copy.
             wait_until(
-                lambda: self.readyz()[0] == 200, seconds, f"ready: {self.readyz()}"
+                lambda: self.readyz()[0] == 200, seconds, "ready", every=READY_PAUSE
             )
 
     def wait_web(self, seconds: float = START_SECONDS) -> None:
