@@ -16,7 +16,9 @@ from privatedomain.instance import new_secrets  # noqa: E402
 
 # A file's tests stay in one process, and files keep the order of tests/conftest.py.
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# The one without windows is half the work; tests/conftest.py takes it first.
+SHELL = "chromium-headless-shell"
+CHROMIUM = (SHELL, "chromium", "chromium-browser", "google-chrome")
 
 
 def main(arguments: list[str]) -> int:
@@ -100,7 +102,7 @@ def ensure_browser() -> None:
     """Chromium: from PATH, else apt as root, else Playwright's own download."""
     if any(map(shutil.which, CHROMIUM)) or _playwright_has_browser():
         return
-    if apt_install("chromium"):
+    if apt_install(SHELL) or apt_install("chromium"):
         return
     command = [sys.executable, "-m", "playwright", "install", "chromium"]
     if subprocess.call(command) != 0:
