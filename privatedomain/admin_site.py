@@ -6,24 +6,40 @@ import time
 from functools import partial
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
+from django.contrib.admin import AdminSite
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import PasswordChangeView
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, get_script_prefix, path, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from core import search
 from core.registry import site_urls
+from core.templatetags.frame import Frame
+from privatedomain import navigation
+
+# What a page's frame has of the request, the person and the session.
+OF_REQUEST = {
+    *("has_permission", "available_apps", "is_popup", "log_entries"),
+    "sidebar_navigation",
+}
+# Addresses begin in one way in life; a bound on what a proxy may make of it.
+MOST_PREFIXES = 8
 
 
 class ConsoleSite(UnfoldAdminSite):
     """Admin site with the console's home, navigation, search and language switch."""
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self._frames: dict[str, Frame] = {}
 
     def get_urls(self) -> list[URLPattern]:
         # "r/<type>/<id>/" redirects to any row there is: it tells that it exists.
@@ -50,9 +66,33 @@ class ConsoleSite(UnfoldAdminSite):
         return own
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        # Where the language switch comes back to.
-        address = request.get_full_path() if request.method == "GET" else ""
-        return {**super().each_context(request), "redirect_to": address}
+        frame = self._frame(request)
+        is_inside = self.has_permission(request)
+        return {
+            **AdminSite.each_context(self, request),
+            **frame.values,
+            "frame": frame,
+            "menu": partial(navigation.drawn, request) if is_inside else "",
+            # Where the language switch comes back to.
+            "redirect_to": request.get_full_path() if request.method == "GET" else "",
+        }
+
+    def _frame(self, request: HttpRequest) -> Frame:
+        """What the theme reads from its settings, once: no request changes it."""
+        prefix = get_script_prefix()
+        frame = self._frames.get(prefix)
+        if frame is None:
+            told = super().each_context(request)
+            values = {k: v for k, v in told.items() if k not in OF_REQUEST}
+            codes = [code for code, _name in settings.LANGUAGES]
+            frame = Frame({**values, "language_codes": codes})
+            if len(self._frames) >= MOST_PREFIXES:
+                self._frames.clear()
+            self._frames[prefix] = frame
+        return frame
+
+    def get_sidebar_list(self, request: HttpRequest) -> list[dict[str, Any]]:
+        return navigation.sidebar(request) if self.has_permission(request) else []
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -1,15 +1,25 @@
-"""The side bar: pages the apps announce, then the changelists of their models."""
+"""The side bar: pages the apps announce, then the changelists of their models.
+
+What a menu holds depends on the rights of whoever looks, the language and the prefix of
+the addresses, and is kept per these three; which line is lit and the figures on lines
+are the request's own.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest
-from django.urls import reverse
+from django.template.loader import render_to_string
+from django.urls import get_script_prefix, reverse
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 
 from core import navigation
 from core.registry import nav_items
@@ -67,53 +77,111 @@ ICONS = {
 }
 
 
-@dataclass
+Badge = Callable[[HttpRequest], int | str]
+# None: of somebody who may do everything.
+Rights = frozenset[str] | None
+
+
+# Kept menus are made once, so that one is the same as another only if it is the other.
+@dataclass(frozen=True, eq=False)
 class Line:
     group: str
     order: int
     title: str
     link: str
     icon: str
-    badge: Any = None
+    badge: Badge | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    title: str
+    lines: tuple[Line, ...]
+
+
+class _Holder:
+    """Somebody of whom nothing is known but their rights: a menu depends on no more."""
+
+    is_active = True
+
+    def __init__(self, rights: Rights) -> None:
+        self.rights = rights
+        self.is_superuser = rights is None
+
+    def has_perm(self, permission: str, obj: Any = None) -> bool:
+        return self.rights is None or permission in self.rights
+
+    def has_module_perms(self, app_label: str) -> bool:
+        start = f"{app_label}."
+        return self.rights is None or any(r.startswith(start) for r in self.rights)
+
+
+class _Request:
+    """What an admin is asked with whether its list may be opened."""
+
+    def __init__(self, user: _Holder) -> None:
+        self.user = user
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """The theme's navigation structure for this person and page."""
-    lines = [*_pages(request), *_changelists(request)]
-    current = _longest_match(request.path, [line.link for line in lines])
+    """The menu as data: groups with a title, but for the first, and items."""
+    return [_as_data(group) for group in _groups(request)]
+
+
+def _as_data(group: Group) -> dict[str, Any]:
+    items = [
+        {"title": line.title, "icon": line.icon, "link": line.link}
+        for line in group.lines
+    ]
+    return {"title": group.title, "items": items} if group.title else {"items": items}
+
+
+def drawn(request: HttpRequest) -> SafeString:
+    """The menu's HTML for this person and page."""
+    groups = _groups(request)
+    current = _current(request.path, groups)
+    shown = [
+        _draw(
+            group,
+            current if current in group.lines else None,
+            tuple(str(line.badge(request) or "") for line in group.lines if line.badge),
+        )
+        for group in groups
+    ]
+    return mark_safe("".join(shown))  # noqa: S308  each drawn by a template
+
+
+@lru_cache(maxsize=4096)
+def _draw(group: Group, current: Line | None, badges: tuple[str, ...]) -> SafeString:
+    """`badges`: of the lines that have one, in their order."""
+    figures = iter(badges)
+    lines = [(line, next(figures) if line.badge else "") for line in group.lines]
+    context = {"title": group.title, "lines": lines, "current": current}
+    return render_to_string("console/menu_group.html", context)
+
+
+def _groups(request: HttpRequest) -> tuple[Group, ...]:
+    user = cast("Any", request.user)
+    rights = None if user.is_superuser else frozenset(user.get_all_permissions())
+    return kept_menu(get_language() or "", get_script_prefix(), rights)
+
+
+@lru_cache(maxsize=128)
+def kept_menu(language: str, prefix: str, rights: Rights) -> tuple[Group, ...]:
+    """The menu of whoever holds `rights`; `language` and `prefix` are those in force."""
+    holder = _Holder(rights)
     groups: dict[str, list[Line]] = {str(name): [] for name in navigation.ORDER}
+    lines = [*_pages(holder), *_changelists(_Request(holder))]
     for line in sorted(lines, key=lambda line: (line.order, line.title)):
         groups.setdefault(line.group, []).append(line)
-    home = {
-        "items": [
-            {
-                "title": capfirst(str(navigation.HOME)),
-                "icon": "home",
-                "link": reverse("admin:index"),
-                "active": request.path == reverse("admin:index"),
-            }
-        ]
-    }
-    return [home] + [
-        {"title": title, "items": [_item(line, current) for line in found]}
-        for title, found in groups.items()
-        if found
-    ]
+    home = Line("", 0, capfirst(str(navigation.HOME)), reverse("admin:index"), "home")
+    return (
+        Group("", (home,)),
+        *(Group(title, tuple(found)) for title, found in groups.items() if found),
+    )
 
 
-def _item(line: Line, current: str) -> dict[str, Any]:
-    item = {
-        "title": line.title,
-        "icon": line.icon,
-        "link": line.link,
-        "active": line.link == current,
-    }
-    if line.badge:
-        item["badge"] = line.badge
-    return item
-
-
-def _pages(request: HttpRequest) -> list[Line]:
+def _pages(holder: _Holder) -> list[Line]:
     return [
         Line(
             group=str(item.group),
@@ -121,15 +189,14 @@ def _pages(request: HttpRequest) -> list[Line]:
             title=capfirst(str(item.title)),
             link=reverse(item.url_name),
             icon=item.icon or "article",
-            badge=item.badge(request) if item.badge else None,
+            badge=item.badge,
         )
         for item in nav_items
-        if not item.permission or request.user.has_perm(item.permission)
-        if item.is_for is None or item.is_for(request.user)
+        if not item.permission or holder.has_perm(item.permission)
     ]
 
 
-def _changelists(request: HttpRequest) -> list[Line]:
+def _changelists(request: Any) -> list[Line]:
     found = []
     for model, model_admin in admin.site._registry.items():
         is_shown = getattr(model_admin, "in_navigation", True)
@@ -151,12 +218,21 @@ def _changelists(request: HttpRequest) -> list[Line]:
     return found
 
 
-def _may_open(model_admin: ModelAdmin[Any], request: HttpRequest) -> bool:
+def _may_open(model_admin: ModelAdmin[Any], request: Any) -> bool:
     return model_admin.has_module_permission(
         request
     ) and model_admin.has_view_permission(request)
 
 
-def _longest_match(path: str, links: list[str]) -> str:
+def _current(path: str, groups: tuple[Group, ...]) -> Line | None:
     """The line of the page shown: /a/ and /a/b/ must not both light up."""
-    return max((link for link in links if path.startswith(link)), key=len, default="")
+    home = groups[0].lines[0]
+    if path == home.link:
+        return home
+    lines = [
+        line
+        for group in groups[1:]
+        for line in group.lines
+        if path.startswith(line.link)
+    ]
+    return max(lines, key=lambda line: len(line.link), default=None)

@@ -462,7 +462,6 @@ UNFOLD: dict[str, Any] = {
         "show_search": True,
         "command_search": True,
         "show_all_applications": False,
-        "navigation": "privatedomain.navigation.sidebar",
     },
     "COLORS": {
         # One accent: a calm teal, dark enough for white text at 600 (5.3 : 1).

@@ -8,14 +8,10 @@ from typing import Any
 
 from django import template
 from django.apps import apps
-from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Model
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
@@ -105,26 +101,6 @@ def figure(value: Any) -> str:
 def figure_name(name: str) -> str:
     """The words of a health figure's key ("age_seconds")."""
     return FIGURE_NAMES.get(name, name.replace("_", " "))  # type: ignore[return-value]
-
-
-@register.filter
-def heading(value: Any) -> str:
-    """A crumb: a row as its admin calls it, words with a capital letter in front."""
-    if not isinstance(value, Model):
-        return capfirst(str(value))
-    page = admin.site._registry.get(type(value))
-    told = getattr(page, "heading", str)
-    return str(told(value))
-
-
-@register.filter
-def crumb(part: dict[str, Any]) -> str:
-    """A crumb of the theme: a list as the menu calls it, a row as its admin does."""
-    for model, page in admin.site._registry.items():
-        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
-        if hasattr(page, "nav_title") and part.get("link") == reverse(name):
-            return capfirst(str(page.nav_title))
-    return heading(part["title"])
 
 
 @register.simple_tag

@@ -1,0 +1,137 @@
+"""What the frame around every page is drawn with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.contrib import admin
+from django.db.models import Model
+from django.db.models.options import Options
+from django.template.base import NodeList, Parser, Token
+from django.template.context import Context
+from django.urls import get_script_prefix, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeData, SafeString, mark_safe
+from django.utils.text import capfirst
+from django.utils.translation import get_language
+
+register = template.Library()
+
+# Of one place in a template: a handful in life, and a bound whatever is asked for.
+MOST_KEPT = 64
+
+
+class Frame:
+    """What the theme's settings say of every page; `values` are names of a template."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+
+class KeptNode(template.Node):
+    """Draws once per process, language and values, see `kept`."""
+
+    def __init__(self, nodelist: NodeList, names: list[str]) -> None:
+        self.nodelist, self.names = nodelist, names
+        self._kept: dict[tuple[Any, ...], SafeString] = {}
+
+    def render(self, context: Context) -> SafeString:
+        frame = context.get("frame")
+        values = {name: context.get(name) for name in self.names}
+        key = (frame, get_language(), get_script_prefix(), *values.values())
+        drawn = self._kept.get(key)
+        if drawn is None:
+            drawn = self.nodelist.render(_bare(context, frame, values))
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = drawn
+        return drawn
+
+
+def _bare(context: Context, frame: Frame | None, values: dict[str, Any]) -> Context:
+    """Of the page nothing: what is kept for others must not know whose it was."""
+    bare = context.new({**(frame.values if frame else {}), **values})
+    if hasattr(bare, "request"):
+        bare.request = None
+    return bare
+
+
+@register.tag
+def kept(parser: Parser, token: Token) -> KeptNode:
+    """`{% kept name … %}…{% endkept %}`: a part that is the same on every page.
+
+    Inside, only the named variables (hashable) and those of the theme's settings are in
+    sight; no request, nobody's name, no CSRF token.
+    """
+    _tag, *names = token.split_contents()
+    nodelist = parser.parse(("endkept",))
+    parser.delete_first_token()
+    return KeptNode(nodelist, names)
+
+
+@register.simple_tag(takes_context=True)
+def crumbs(context: Context) -> SafeString:
+    """The way to the page: app, list as the menu calls it, row as its admin does."""
+    shown = []
+    before = None
+    for title, link in _way(context):
+        if title != before:
+            shown.append(_crumb(title, link))
+        before = title
+    between = '<span class="pd-crumb-between" aria-hidden="true">›</span>'
+    return format_html(
+        '<span class="pd-crumbs">{}</span>',
+        mark_safe(between.join(shown)),  # noqa: S308  each made by format_html
+    )
+
+
+def _crumb(title: str, link: str) -> SafeString:
+    if not link:
+        return format_html('<span class="pd-crumb">{}</span>', title)
+    return format_html('<a href="{}" class="pd-crumb">{}</a>', link, title)
+
+
+def _way(context: Context) -> list[tuple[str, str]]:
+    """Titles with addresses, as the theme's `header_title` finds them."""
+    opts = context.get("opts")
+    row = context.get("original")
+    if row is None or isinstance(row, str) or not opts:
+        row = context.get("object")
+    page = context.get("model_admin")
+    way = []
+    if opts:
+        way = [_app(opts), *(_row(row) if row else [_list(opts)])]
+    elif row:
+        way = [_app(row._meta), *_row(row)]
+    elif page is not None:
+        way = [_app(page.opts), _list(page.opts)]
+    title = context.get("content_title")
+    if title and not opts:
+        way.append((_capitalised(title), ""))
+    return way
+
+
+def _app(opts: Options[Any]) -> tuple[str, str]:
+    link = reverse("admin:app_list", args=[opts.app_label])
+    return capfirst(str(opts.app_config.verbose_name)), link
+
+
+def _list(opts: Options[Any]) -> tuple[str, str]:
+    page = admin.site._registry.get(opts.model)
+    title = getattr(page, "nav_title", opts.verbose_name_plural)
+    link = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+    return capfirst(str(title)), link
+
+
+def _row(row: Model) -> list[tuple[str, str]]:
+    opts = row._meta
+    told = getattr(admin.site._registry.get(type(row)), "heading", str)
+    link = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
+    return [_list(opts), (str(told(row)), link)]
+
+
+def _capitalised(title: str) -> str:
+    """With a capital letter in front, and still markup if it was."""
+    written = capfirst(title)
+    return mark_safe(written) if isinstance(title, SafeData) else written  # noqa: S308
