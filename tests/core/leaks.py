@@ -31,9 +31,17 @@ class Walk:
         self.foreign = other.row(model_admin.model)
         opts = model_admin.model._meta
         self._name = f"admin:{opts.app_label}_{opts.model_name}"
+        self._seen: dict[tuple[str, str], Any] = {}
 
     def url(self, view: str, *args: Any) -> str:
         return reverse(f"{self._name}_{view}", args=args)
+
+    def get(self, address: str, **query: str) -> Any:
+        """The page; drawn once, for each route finds the rows as the first did."""
+        key = (address, repr(query))
+        if key not in self._seen:
+            self._seen[key] = self.client.get(address, query)
+        return self._seen[key]
 
     def leaks(self) -> list[str]:
         found: list[str] = []
@@ -64,7 +72,7 @@ def _text(response: Any) -> str:
 
 
 def list_rows(walk: Walk) -> Iterator[str]:
-    yield from walk.shows(walk.client.get(walk.url("changelist")), "list")
+    yield from walk.shows(walk.get(walk.url("changelist")), "list")
     yield from walk.shows(walk.client.get(walk.url("changelist"), {"all": ""}), "all")
     yield from walk.shows(walk.client.get(walk.url("changelist"), {"p": "2"}), "page 2")
 
@@ -129,7 +137,7 @@ def by_id(walk: Walk) -> Iterator[str]:
 
 def popups(walk: Walk) -> Iterator[str]:
     for query in ({"_popup": "1"}, {"_popup": "1", "_to_field": "id"}):
-        response = walk.client.get(walk.url("changelist"), query)
+        response = walk.get(walk.url("changelist"), **query)
         yield from walk.shows(response, f"pop-up {query}")
     for field in walk.admin.model._meta.concrete_fields:
         if field.primary_key or field.is_relation:
@@ -142,9 +150,8 @@ def popups(walk: Walk) -> Iterator[str]:
 def forms(walk: Walk) -> Iterator[str]:
     """Choices of relations, also in inlines, and names behind raw ids."""
     for where, address in _form_pages(walk):
-        yield from walk.shows(walk.client.get(address), f"{where} form")
-        data = {"_popup": "1"}
-        yield from walk.shows(walk.client.get(address, data), f"{where} pop-up form")
+        yield from walk.shows(walk.get(address), f"{where} form")
+        yield from walk.shows(walk.get(address, _popup="1"), f"{where} pop-up form")
 
 
 def _form_pages(walk: Walk) -> list[tuple[str, str]]:
@@ -163,7 +170,7 @@ def prefilled(walk: Walk) -> Iterator[str]:
 def forged(walk: Walk) -> Iterator[str]:
     """A posted foreign key of somebody else's row is refused and never named."""
     for where, address in _form_pages(walk):
-        page = walk.client.get(address)
+        page = walk.get(address)
         if page.status_code != 200 or "adminform" not in (page.context or {}):
             continue
         form = page.context["adminform"].form

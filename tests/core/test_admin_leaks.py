@@ -91,8 +91,8 @@ def test_no_route_shows_a_foreign_row(
 ) -> None:
     mine, other = worlds
     walk = Walk(model_admin, client_of, mine, other)
-    assert client_of.get(walk.url("changelist")).status_code == 200
-    assert client_of.get(walk.url("change", walk.row.pk)).status_code == 200
+    assert walk.get(walk.url("changelist")).status_code == 200
+    assert walk.get(walk.url("change", walk.row.pk)).status_code == 200
     assert walk.leaks() == []
 
 
