@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
@@ -23,6 +23,9 @@ from django.utils.translation import get_language
 
 from core import navigation
 from core.registry import nav_items
+
+if TYPE_CHECKING:
+    from staff.models import Staff
 
 # Changelists come after the pages of their group.
 MODEL_ORDER = 500
@@ -161,8 +164,8 @@ def _draw(group: Group, current: Line | None, badges: tuple[str, ...]) -> SafeSt
 
 
 def _groups(request: HttpRequest) -> tuple[Group, ...]:
-    user = cast("Any", request.user)
-    rights = None if user.is_superuser else frozenset(user.get_all_permissions())
+    user = cast("Staff", request.user)
+    rights = None if user.is_superuser else user.rights
     return kept_menu(get_language() or "", get_script_prefix(), rights)
 
 

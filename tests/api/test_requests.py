@@ -216,8 +216,8 @@ def test_a_list_costs_the_same_for_1_row_and_for_20(
 ):
     make(brand, manager.person)
     manager.get(address)  # notes the use of the token
-    # token, permissions of person and roles, rows, and for members their identities and tags
-    expected = 6 if address.endswith("members") else 4
+    # token, rights, rows, and for members their identities and tags
+    expected = 5 if address.endswith("members") else 3
     with django_assert_num_queries(expected):
         assert len(manager.get(address).json()["results"]) == 1
 

@@ -37,12 +37,12 @@ def test_the_list_is_filtered_and_costs_the_same_for_many(
 ):
     newsroom.item()
     analyst.get(ITEMS)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         assert len(analyst.get(ITEMS).json()["results"]) == 1
     for _number in range(9):
         newsroom.item()
     newsroom.submitted()
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         assert len(analyst.get(ITEMS).json()["results"]) == 11
     waiting = analyst.get(ITEMS, {"state": "in_review"}).json()["results"]
     assert [row["state"] for row in waiting] == ["in_review"]

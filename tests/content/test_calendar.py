@@ -101,14 +101,14 @@ def test_entries_cost_the_same_for_one_slot_and_for_many(
     # Those of higher apps are counted where they are made.
     monkeypatch.setattr(registry, "_bands", [])
     entries(writer)
-    # session, person, permissions twice, days, unit of the person, slots
-    with django_assert_num_queries(7):
+    # session, person, rights, days, unit of the person, slots
+    with django_assert_num_queries(6):
         assert len(entries(writer)) == 1
     for number in range(12):
         slots.schedule(
             newsroom.approved(), newsroom.second, later(number), actor=newsroom.writer
         )
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         assert len(entries(writer)) == 13
 
 
