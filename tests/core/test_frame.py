@@ -35,6 +35,11 @@ ORIGINALS = {
     "unfold/helpers/navigation_user.html": "4c9ba58b3f215326",
     "unfold/helpers/account_links.html": "2bf64df6869b6b29",
     "unfold/helpers/app_list.html": "6ab83ac498b2f50f",
+    "admin/includes/fieldset.html": "28426b3cc2900b0b",
+    "unfold/helpers/fieldset_row.html": "2eb8a8acf2d75385",
+    "unfold/helpers/fieldset_row_field.html": "ced3ff9fde1310dc",
+    "unfold/helpers/fieldset_row_checkbox.html": "cf869169bfbecc94",
+    "unfold/helpers/field_readonly_value.html": "a1d46fa2a26e3441",
     "unfold/helpers/command.html": "ae6ce324d8536613",
 }
 
