@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.admin import display
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.core.exceptions import PermissionDenied
@@ -16,6 +17,7 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.mixins import BaseModelAdminMixin
@@ -28,6 +30,7 @@ from core.models import AuditEntry
 from core.pages import console_page, tell_missing
 from core.paginators import OpenPaginator
 from core.scoping import visible
+from core.theme_lists import row_checkbox
 
 OWN_LOOKUPS = {"_changelist_filters", "_popup", "_to_field"}
 
@@ -182,6 +185,10 @@ class ScopedAdmin(ScopedRelations, ModelAdmin):
         title = getattr(self, "nav_title", self.opts.verbose_name_plural)
         extra = {"title": capfirst(str(title)), **(extra_context or {})}
         return super().changelist_view(request, extra)  # type: ignore[no-any-return]
+
+    @display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: models.Model) -> str:
+        return row_checkbox(obj.pk, get_language() or "")
 
     # forms
 

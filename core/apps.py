@@ -11,7 +11,14 @@ class CoreConfig(AppConfig):
     verbose_name = _("System administration")
 
     def ready(self) -> None:
-        from core import checks, job_pages, jobs, navigation, settings_page
+        from core import (
+            checks,
+            job_pages,
+            jobs,
+            navigation,
+            settings_page,
+            theme_lists,
+        )
         from core.registry import (
             HomeTile,
             NavItem,
@@ -23,6 +30,7 @@ class CoreConfig(AppConfig):
         )
 
         assert checks
+        theme_lists.install()
         jobs.register(
             "core.rotate_field_keys",
             _("Re-encryption under the first key"),

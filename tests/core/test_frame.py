@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import unfold
+from axes.models import AccessAttempt
 from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.contrib.auth.models import Permission
 from django.template import Context, RequestContext, Template
 from django.test import Client, RequestFactory
@@ -204,3 +206,30 @@ def test_the_parts_of_the_theme_we_replaced_are_those_ours_were_made_from() -> N
         for name in ORIGINALS
     }
     assert found == ORIGINALS
+
+
+def test_a_list_reads_its_headers_once_and_marks_each_row_by_its_own_key(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def noted(name: str, *args: Any, **kwargs: Any) -> Any:
+        read.append(name)
+        return label_for_field(name, *args, **kwargs)
+
+    monkeypatch.setattr("unfold.templatetags.unfold_list.label_for_field", noted)
+    rows = [
+        AccessAttempt.objects.create(username=f"who{number}", failures_since_start=1)
+        for number in range(3)
+    ]
+    reader = build_staff("administrator", language="en")
+    for person in (build_staff("administrator"), reader):
+        client = _client(person)
+        address = reverse("admin:axes_accessattempt_changelist")
+        page = client.get(address).content.decode()
+        boxes = re.findall(r'<input[^>]*name="_selected_action"[^>]*>', page)
+        found = [re.findall(r'value="(\d+)"', box) for box in boxes]
+        assert sorted(found) == sorted([str(row.pk)] for row in rows)
+        is_english = person is reader
+        assert ('aria-label="Select record"' in boxes[0]) == is_english
+    assert len(read) == 2 * len(set(read))
