@@ -28,7 +28,7 @@ COMPRESSED = (
 def row_classes(line: Any, formset: Any = None) -> str:
     """Of a row of fields (`fieldset_row_classes` of the theme)."""
     found = ROW
-    opts = getattr(formset, "opts", None)
+    opts: Any = getattr(formset, "opts", None)
     hidden = getattr(opts, "hide_ordering_field", False) and opts.ordering_field
     if not line.has_visible_field or (hidden and hidden in line.fields):
         found += " hidden"
