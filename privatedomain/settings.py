@@ -311,7 +311,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax
 # an abandoned desk signed in, yet a lunch break should not cost the draft of a reply.
 SESSION_ABSOLUTE_SECONDS = SESSION_COOKIE_AGE = 12 * 3600
 SESSION_IDLE_SECONDS = 2 * 3600
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "staff.sessions"
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^readyz$"]  # probes ask the process itself
 SECURE_PROXY_SSL_HEADER = (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -177,3 +178,17 @@ def test_a_stale_form_is_answered_in_words(person: Staff) -> None:
     page = client.post(LOGIN, {"username": "zhoumin", "password": PASSWORD})
     assert page.status_code == 403
     assert "页面打开的时间太久了" in page.content.decode()
+
+
+def test_a_session_that_is_over_or_gone_is_nobodys(person: Staff) -> None:
+    client, other = Client(), Client()
+    client.force_login(person)
+    other.force_login(person)
+    page = reverse("admin:me")
+    assert client.get(page).status_code == 200
+    rows = Session.objects.filter(session_key=client.session.session_key)
+    rows.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert client.get(page).status_code == 302
+    assert other.get(page).status_code == 200
+    Session.objects.all().delete()
+    assert other.get(page).status_code == 302
