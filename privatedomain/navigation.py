@@ -1,8 +1,8 @@
 """The side bar: pages the apps announce, then the changelists of their models.
 
-What a menu holds depends on the rights of whoever looks, the language and the prefix of
-the addresses, and is kept per these three; which line is lit and the figures on lines
-are the request's own.
+What a menu holds depends on the rights of whoever looks, on what else pages ask of them
+(`NavItem.is_for`), the language and the prefix of the addresses, and is kept per these;
+which line is lit and the figures on lines are the request's own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import get_language
 
 from core import navigation
-from core.registry import nav_items
+from core.registry import NavItem, nav_items
 
 if TYPE_CHECKING:
     from staff.models import Staff
@@ -166,15 +166,29 @@ def _draw(group: Group, current: Line | None, badges: tuple[str, ...]) -> SafeSt
 def _groups(request: HttpRequest) -> tuple[Group, ...]:
     user = cast("Staff", request.user)
     rights = None if user.is_superuser else user.rights
-    return kept_menu(get_language() or "", get_script_prefix(), rights)
+    given = frozenset(
+        item.url_name
+        for item in nav_items
+        if item.is_for and _may(user, item) and item.is_for(user)
+    )
+    return kept_menu(get_language() or "", get_script_prefix(), rights, given)
+
+
+def _may(holder: _Holder | Staff, item: NavItem) -> bool:
+    return not item.permission or holder.has_perm(item.permission)
 
 
 @lru_cache(maxsize=128)
-def kept_menu(language: str, prefix: str, rights: Rights) -> tuple[Group, ...]:
-    """The menu of whoever holds `rights`; `language` and `prefix` are those in force."""
+def kept_menu(
+    language: str, prefix: str, rights: Rights, given: frozenset[str]
+) -> tuple[Group, ...]:
+    """The menu of whoever holds `rights`; `language` and `prefix` are those in force.
+
+    `given`: the url names of those pages with an `is_for` that are for the person.
+    """
     holder = _Holder(rights)
     groups: dict[str, list[Line]] = {str(name): [] for name in navigation.ORDER}
-    lines = [*_pages(holder), *_changelists(_Request(holder))]
+    lines = [*_pages(holder, given), *_changelists(_Request(holder))]
     for line in sorted(lines, key=lambda line: (line.order, line.title)):
         groups.setdefault(line.group, []).append(line)
     home = Line("", 0, capfirst(str(navigation.HOME)), reverse("admin:index"), "home")
@@ -184,7 +198,7 @@ def kept_menu(language: str, prefix: str, rights: Rights) -> tuple[Group, ...]:
     )
 
 
-def _pages(holder: _Holder) -> list[Line]:
+def _pages(holder: _Holder, given: frozenset[str]) -> list[Line]:
     return [
         Line(
             group=str(item.group),
@@ -195,7 +209,7 @@ def _pages(holder: _Holder) -> list[Line]:
             badge=item.badge,
         )
         for item in nav_items
-        if not item.permission or holder.has_perm(item.permission)
+        if _may(holder, item) and (item.is_for is None or item.url_name in given)
     ]
 
 

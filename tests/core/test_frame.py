@@ -165,10 +165,10 @@ def test_one_line_is_lit_on_each_page(db: None) -> None:
 
 def test_a_menu_asks_for_nothing_but_rights(db: None) -> None:
     """An admin that decided by more would fail here: there is no more to ask."""
-    nobody = navigation.kept_menu.__wrapped__("zh-hans", "/", frozenset())
+    nobody = navigation.kept_menu.__wrapped__("zh-hans", "/", frozenset(), frozenset())
     links = [line.link for group in nobody for line in group.lines]
     assert links == [reverse("admin:index"), reverse("admin:jobs")]
-    everybody = navigation.kept_menu.__wrapped__("zh-hans", "/", None)
+    everybody = navigation.kept_menu.__wrapped__("zh-hans", "/", None, frozenset())
     assert sum(len(group.lines) for group in everybody) > 40
 
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from core import registry
 from core.models import Heartbeat, Job
 from core.registry import HomeTile, NavItem
-from staff.models import OrgUnit
 from privatedomain import navigation
+from staff.models import OrgUnit
 from tests.conftest import build_staff
 
 
