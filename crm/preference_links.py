@@ -8,21 +8,18 @@ mass messages): the platform tells who opens it.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.signing import b62_decode, b62_encode
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 from django.utils.html import escape
 from django.utils.translation import gettext_lazy as _
 
-from core import audit, system_settings
+from core import audit, signed_ids, system_settings
 from core.system_settings import Declaration, declare
 from crm.models import Member, Preference
 from staff.models import Staff
@@ -31,11 +28,7 @@ from wechat.models import Account
 # Written by people into texts; exchanged for an address before these go out.
 PLACEHOLDER = "{偏好中心}"
 DAYS = "preference_link_days"
-# 96 bits: what must be guessed to choose for somebody else.
-SIGNATURE_BYTES = 12
-MAX_TOKEN_LENGTH = 60
 _EPOCH = date(2020, 1, 1)
-_MAX_ID = 2**63 - 1
 _MEMBER, _ACCOUNT = "crm.preferences.member", "crm.preferences.account"
 
 
@@ -86,7 +79,8 @@ def addresses(serials: dict[int, int], *, days: int | None = None) -> dict[int, 
     end = (last - _EPOCH).days
     base = str(settings.PUBLIC_URL).rstrip("/")
     return {
-        pk: base + reverse("crm_preferences", args=[_signed(_MEMBER, pk, serial, end)])
+        pk: base
+        + reverse("crm_preferences", args=[signed_ids.sign(_MEMBER, pk, serial, end)])
         for pk, serial in serials.items()
     }
 
@@ -94,7 +88,9 @@ def addresses(serials: dict[int, int], *, days: int | None = None) -> dict[int, 
 def address_for(account: Account) -> str:
     """The address for everybody of an account: each comes to their own page."""
     base = str(settings.PUBLIC_URL).rstrip("/")
-    return base + reverse("crm_preferences_of", args=[_signed(_ACCOUNT, account.pk)])
+    return base + reverse(
+        "crm_preferences_of", args=[signed_ids.sign(_ACCOUNT, account.pk)]
+    )
 
 
 def filled(payload: dict[str, Any], address: str) -> dict[str, Any]:
@@ -124,7 +120,7 @@ def fill_for(member: Member, text: str) -> str:
 
 def open_member(token: str) -> Opened:
     """Whom a token names; who was merged meanwhile counts as whom they became."""
-    ids = _read(_MEMBER, token, 3)
+    ids = signed_ids.read(_MEMBER, token, 3)
     if ids is None:
         return Opened(None, "unknown")
     pk, serial, end = ids
@@ -145,7 +141,7 @@ def open_member(token: str) -> Opened:
 
 def open_account(token: str) -> Account | None:
     """The account whose preference page a token opens; None for a token that is none."""
-    ids = _read(_ACCOUNT, token, 1)
+    ids = signed_ids.read(_ACCOUNT, token, 1)
     if ids is None:
         return None
     return Account.objects.select_related("org_unit").filter(pk=ids[0]).first()
@@ -164,26 +160,3 @@ def revoke(member: Member, *, actor: Staff) -> None:
         actor=actor,
         after={"serial": chosen.link_serial},
     )
-
-
-def _signed(salt: str, *ids: int) -> str:
-    body = "-".join(b62_encode(each) for each in ids)
-    return f"{body}-{_sign(salt, body, settings.SECRET_KEY)}"
-
-
-def _read(salt: str, token: str, count: int) -> list[int] | None:
-    """The numbers in `token`; None unless we signed exactly this."""
-    if not token.isascii() or len(token) > MAX_TOKEN_LENGTH:
-        return None
-    body, _dash, signature = token.rpartition("-")
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    if not any(hmac.compare_digest(_sign(salt, body, key), signature) for key in keys):
-        return None
-    ids = [b62_decode(each) for each in body.split("-")]
-    is_ours = len(ids) == count and all(0 <= each <= _MAX_ID for each in ids)
-    return ids if is_ours else None
-
-
-def _sign(salt: str, body: str, key: str | bytes) -> str:
-    digest = salted_hmac(salt, body, secret=key, algorithm="sha256").digest()
-    return b62_encode(int.from_bytes(digest[:SIGNATURE_BYTES], "big"))

@@ -12,15 +12,12 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import translation
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
@@ -31,6 +28,7 @@ from crm import consent, consent_texts, preference_links, preferences, quiet_hou
 from crm.identities import find_member
 from crm.models import ConsentText, Member
 from crm.models.consents import Purpose
+from crm.public_pages import public_page
 from crm.quiet_hours import Hours
 from staff.lockout import client_ip
 from wechat.api import PlatformError, web
@@ -39,8 +37,6 @@ from wechat.models import Account, App
 logger = logging.getLogger(__name__)
 
 MINUTE = 60
-# Behind one address of a mobile carrier sit thousands; wrong links come from few.
-PER_ADDRESS = 600
 WRONG_PER_ADDRESS = 30
 PER_MEMBER = 60
 # A link that the platform's word gave somebody is for now, not for keeping.
@@ -51,24 +47,7 @@ STATE_SECONDS = 600
 _NONCE = re.compile(r"[0-9a-f]{32}")
 _CODE = re.compile(r"[!-~]{1,512}")
 
-View = Callable[..., HttpResponse]
-
-
-def for_everybody(view: View) -> View:
-    """In Chinese whatever the browser says, not kept, not indexed, not endlessly."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        with translation.override(settings.LANGUAGE_CODE):
-            if is_too_often(f"pref:{client_ip(request)}", PER_ADDRESS, MINUTE):
-                response = _told(request, "often")
-            else:
-                response = view(request, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        response["X-Robots-Tag"] = "noindex, nofollow"
-        return response
-
-    return guarded
+for_everybody = public_page("pref", lambda request: _told(request, "often"))
 
 
 @csrf_exempt

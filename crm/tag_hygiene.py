@@ -1,4 +1,4 @@
-"""What is wrong with the tags: unused, double, too broad, and rules without a source.
+"""What is wrong with the tags: unused, double, too broad.
 
 From last night's counts (TagCount), so the page reads a few hundred rows whatever the
 number of members.
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.registry import Text
 from crm import registry
-from crm.auto_tags import ONE_PER_CATEGORY, WITHOUT_SOURCE
+from crm.auto_tags import ONE_PER_CATEGORY
 from crm.auto_tags.running import CATEGORY_RULE
 from crm.models import Tag, TagCount, ValueCount
 from crm.models.tags import Source
@@ -47,15 +47,13 @@ class Hold(models.TextChoices):
 class Line:
     """A tag with its count; `share` of all members, None while nobody was counted.
 
-    `why`: what keeps its rule from running. `uses`: what names the tag, as far as the
-    person sees it. `may_archive`: whether the tag is the person's to put away.
+    `uses`: what names the tag, as far as the person sees it. `may_archive`: whether the tag is the person's to put away.
     """
 
     tag: Tag
     members: int
     last_set_at: datetime | None
     share: float | None
-    why: Text = ""
     uses: Sequence[Text] = ()
     may_archive: bool = False
 
@@ -75,7 +73,6 @@ class Findings:
     unused: list[Line] = field(default_factory=list)
     double: list[list[Line]] = field(default_factory=list)
     broad: list[Line] = field(default_factory=list)
-    without_source: list[Line] = field(default_factory=list)
     counted_at: datetime | None = None
 
     @property
@@ -112,9 +109,7 @@ def look(staff: Staff, now: datetime | None = None) -> Findings:
     for line in lines:
         if line.tag.builtin_key == ONE_PER_CATEGORY:
             continue
-        if line.tag.builtin_key in WITHOUT_SOURCE:
-            found.without_source.append(line)
-        elif line.last_set_at is None or line.last_set_at < limit:
+        if line.last_set_at is None or line.last_set_at < limit:
             found.unused.append(line)
         if line.share is not None and line.share >= BROAD_SHARE:
             found.broad.append(line)
@@ -150,7 +145,7 @@ def _uses(staff: Staff) -> dict[int, list[Text]]:
 
 def _follows_a_rule(tag: Tag) -> bool:
     """Built in and put on by the console itself, or the own tag of a category."""
-    if tag.builtin_key in WITHOUT_SOURCE or tag.group.source != Source.AUTO:
+    if tag.group.source != Source.AUTO:
         return False
     return bool(tag.builtin_key) or tag.rule == CATEGORY_RULE
 
@@ -163,8 +158,7 @@ def _line(
 ) -> Line:
     members, last, _at = counts.get(tag.pk, (0, None, None))
     share = members / everybody if everybody else None
-    why = WITHOUT_SOURCE.get(tag.builtin_key, "")
-    return Line(tag, members, last, share, why, **more)
+    return Line(tag, members, last, share, **more)
 
 
 def _double(lines: Iterable[Line]) -> list[list[Line]]:

@@ -119,6 +119,7 @@ LABELS: dict[str, Text] = {
     "service.conversation.assigned": _("Conversation assigned"),
     "service.conversation.claimed": _("Conversation accepted"),
     "service.conversation.closed": _("Conversation closed"),
+    "service.conversation.praised": _("Praise of a customer noted"),
     "service.conversation.requeued": _("Conversation back in its queue"),
     "service.conversation.transferred": _("Conversation handed over"),
     "crm.coupon.recorded": _("Coupon recorded"),
@@ -180,6 +181,7 @@ WRITERS: dict[str, Text] = {
     "demo": _("Demo data"),
     "service.intake": _("Automatic intake"),
     "service.lifecycle": _("Automatic close"),
+    "service.ratings": _("Automatic questions for a rating"),
     "wechat.inbox": _("Automatic intake of callbacks"),
 }
 

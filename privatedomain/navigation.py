@@ -32,6 +32,7 @@ MODEL_ORDER = 500
 ICONS = {
     "service.queue": "inbox",
     "service.conversation": "forum",
+    "service.rating": "star",
     "service.agentstate": "support_agent",
     "crm.member": "group",
     "crm.matchreview": "compare",

@@ -16,5 +16,6 @@ urlpatterns = [
     path("", include("wechat.urls")),
     path("", include("crm.urls")),
     path("", include("campaigns.urls")),
+    path("", include("service.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

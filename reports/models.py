@@ -75,6 +75,11 @@ class MemberDay(models.Model):
     interactions = models.PositiveIntegerField(_("interactions"), default=0)
     # Conversations closed as resolved that day.
     resolved = models.PositiveIntegerField(_("resolved conversations"), default=0)
+    # How many of these were rated, and the sum of their ratings (1–5 each).
+    rated = models.PositiveIntegerField(
+        _("rated conversations"), default=0, db_default=0
+    )
+    stars = models.PositiveIntegerField(_("sum of ratings"), default=0, db_default=0)
     # 1 when rules answered and nobody had to be asked afterwards that day.
     self_served = models.PositiveSmallIntegerField(_("self-service"), default=0)
 
@@ -109,6 +114,8 @@ class DayFigure(models.Model):
     class Code(models.TextChoices):
         INTERACTIONS = "interactions", _("interactions")
         RESOLVED = "resolved", _("resolved conversations")
+        RATED = "rated", _("rated conversations")
+        STARS = "stars", _("sum of ratings")
         SELF_SERVED = "self_served", _("self-service")
         FOLLOWERS = "followers", _("followers")
 

@@ -26,10 +26,11 @@ from staff.models import Staff
 
 READER = "reports.rollups"
 FOLLOWERS_EVERY = timedelta(minutes=10)
-RESOLVED, OPENED, ANSWERED = (
+RESOLVED, OPENED, ANSWERED, RATED = (
     "conversation.closed",
     "conversation.opened",
     "answered",
+    "conversation.rated",
 )
 
 _COUNTED = """(kind LIKE 'message.%%' OR kind = ANY(%(kinds)s))"""
@@ -39,11 +40,22 @@ FROM crm_event WHERE id > %(after)s AND id <= %(until)s AND {_COUNTED}
 UNION
 SELECT member_id, day FROM reports_recount
 WHERE id = ANY(%(recounts)s) AND member_id IS NOT NULL
+UNION
+-- A rating counts on the day its conversation was closed.
+SELECT event.member_id, (conversation.closed_at AT TIME ZONE %(zone)s)::date
+FROM crm_event event JOIN service_conversation conversation
+    ON conversation.id = (event.data ->> 'conversation')::bigint
+WHERE event.id > %(after)s AND event.id <= %(until)s AND event.kind = %(rated)s
+    AND conversation.closed_at IS NOT NULL
 """  # noqa: S608 constants only
 _COUNT = f"""
 WITH pairs AS ({_PAIRS}), lines AS (
     SELECT event.member_id, event.account_id, pairs.day, event.kind, event.at,
         event.kind = %(closed)s AND event.data ->> 'reason' = 'resolved' AS is_resolved,
+        CASE WHEN event.kind = %(closed)s AND event.data ->> 'reason' = 'resolved' THEN (
+            SELECT rating.score FROM service_rating rating
+            WHERE rating.conversation_id = (event.data ->> 'conversation')::bigint
+        ) END AS score,
         max(event.at) FILTER (WHERE event.kind = %(opened)s) OVER (
             PARTITION BY event.member_id, pairs.day, event.account_id
         ) AS last_opened_at
@@ -53,16 +65,19 @@ WITH pairs AS ({_PAIRS}), lines AS (
     WHERE {_COUNTED}
 )
 INSERT INTO reports_memberday
-    (member_id, account_id, day, interactions, resolved, self_served)
+    (member_id, account_id, day, interactions, resolved, rated, stars, self_served)
 SELECT member_id, account_id, day,
     count(*) FILTER (WHERE kind LIKE 'message.%%' OR kind = ANY(%(acts)s)),
     count(*) FILTER (WHERE is_resolved),
+    count(score), coalesce(sum(score), 0),
     (count(*) FILTER (WHERE kind = %(answered)s
         AND (last_opened_at IS NULL OR at > last_opened_at)) > 0)::int
 FROM lines GROUP BY 1, 2, 3
 ON CONFLICT (member_id, day, account_id) DO UPDATE SET
     interactions = excluded.interactions,
     resolved = excluded.resolved,
+    rated = excluded.rated,
+    stars = excluded.stars,
     self_served = excluded.self_served
 RETURNING day
 """  # noqa: S608 constants only
@@ -83,7 +98,8 @@ SELECT %(day)s, part.code, member.controller_id, member.org_unit_id, row.account
     sum(part.value), %(now)s
 FROM reports_memberday row JOIN crm_member member ON member.id = row.member_id
 CROSS JOIN LATERAL (
-    VALUES ('resolved', row.resolved), ('self_served', row.self_served)
+    VALUES ('resolved', row.resolved), ('rated', row.rated), ('stars', row.stars),
+        ('self_served', row.self_served)
 ) part (code, value)
 WHERE row.day = %(day)s AND part.value > 0
 GROUP BY 2, 3, 4, 5
@@ -128,6 +144,7 @@ def _count(after: int, until: int) -> None:
                 "closed": RESOLVED,
                 "opened": OPENED,
                 "answered": ANSWERED,
+                "rated": RATED,
             },
         )
         days = {row[0] for row in cursor.fetchall()} | set(recounts.values())

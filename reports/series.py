@@ -11,12 +11,18 @@ from django.utils import timezone
 
 from reports.models import DayFigure
 from reports.weights import Weights
+from service.models import Rating
 from staff.models import Staff
 
 WEEKS = 12
 CODES = {
     "C08": [DayFigure.Code.INTERACTIONS],
-    "C10": [DayFigure.Code.RESOLVED, DayFigure.Code.SELF_SERVED],
+    "C10": [
+        DayFigure.Code.RESOLVED,
+        DayFigure.Code.RATED,
+        DayFigure.Code.STARS,
+        DayFigure.Code.SELF_SERVED,
+    ],
 }
 
 
@@ -104,6 +110,13 @@ class Part:
     counts: dict[str, int]
     value: Decimal
 
+    @property
+    def mean_rating(self) -> Decimal | None:
+        """Of the rated conversations; None while there are none."""
+        rated = self.counts.get(DayFigure.Code.RATED, 0)
+        stars = self.counts.get(DayFigure.Code.STARS, 0)
+        return Decimal(stars) / rated if rated else None
+
 
 def by_account(staff: Staff, code: str, first: date, last: date) -> list[Part]:
     """The biggest first; "" is what belongs to no account (C08 is of the person)."""
@@ -126,10 +139,15 @@ def by_account(staff: Staff, code: str, first: date, last: date) -> list[Part]:
 def factor(weights: Weights, part: str, day: date) -> Decimal:
     """What one of `part` is worth in its metric on `day` (metrics.csv, C08 and C10).
 
-    Nobody rates conversations yet, so each counts as unrated.
+    Every resolved conversation counts as unrated first; a rated one gives that back and
+    counts with its rating ÷ 5 instead.
     """
     if part == DayFigure.Code.RESOLVED:
         return weights.on(day, "C10", "unrated")
+    if part == DayFigure.Code.RATED:
+        return -weights.on(day, "C10", "unrated")
+    if part == DayFigure.Code.STARS:
+        return Decimal(1) / Rating.BEST
     if part == DayFigure.Code.SELF_SERVED:
         return weights.on(day, "C10", "self_service")
     return Decimal(1)

@@ -14,20 +14,21 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core import audit
-from core.admin import ScopedAdmin
-from core.templatetags.console import moment
-from service.models import AgentState, Conversation, Queue
+from core.admin import ReadOnly, ScopedAdmin
+from core.templatetags.console import moment, status
+from service.models import AgentState, Conversation, Queue, Rating
 from staff.models import Staff
 
 
 @admin.register(Queue)
 class QueueAdmin(ScopedAdmin):
-    list_display = ["name", "account", "is_default", "is_active"]
+    list_display = ["name", "account", "is_default", "asks_rating", "is_active"]
     list_filter = ["account", "is_active"]
     list_select_related = ["account"]
     search_fields = ["name"]
     fields = [
-        *("name", "account", "is_default", "is_after_sales", "is_active", "agents")
+        *("name", "account", "is_default", "is_after_sales", "asks_rating"),
+        *("is_active", "agents"),
     ]
     needed_first = ("account",)
 
@@ -133,3 +134,60 @@ class ConversationAdmin(ScopedAdmin):
     @admin.display(description=_("closed"), ordering="closed_at")
     def closed(self, obj: Conversation) -> str:
         return moment(obj.closed_at)
+
+
+@admin.register(Rating)
+class RatingAdmin(ReadOnly, ScopedAdmin):
+    """Customers rate on their own page; here it is only read."""
+
+    list_display = [
+        "number",
+        "member",
+        "account",
+        "score_shown",
+        "words",
+        "agent",
+        "when",
+    ]
+    list_display_links = None
+    list_filter = ["score", "at", "agent", "conversation__app__account"]
+    list_select_related = [
+        "conversation__member",
+        "conversation__app__account",
+        "agent",
+    ]
+    search_fields = ["=conversation__id"]
+    search_help_text = _("Number of the conversation")
+    empty_text = _(
+        "Ratings come in once a queue asks for them (Queues): customers who got an "
+        "answer are asked when their conversation is closed."
+    )
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
+        return super().get_queryset(request).order_by("-id")
+
+    def audit_label(self, obj: Any) -> str:
+        return ""
+
+    @admin.display(description=_("conversation"))
+    def number(self, obj: Rating) -> SafeString:
+        url = reverse("admin:workspace_conversation", args=[obj.conversation_id])
+        return format_html('<a href="{}">#{}</a>', url, obj.conversation_id)
+
+    @admin.display(description=_("member"))
+    def member(self, obj: Rating) -> str:
+        return str(obj.conversation.member)
+
+    @admin.display(description=_("account"))
+    def account(self, obj: Rating) -> str:
+        return str(obj.conversation.app.account)
+
+    @admin.display(description=_("rating"), ordering="score")
+    def score_shown(self, obj: Rating) -> SafeString:
+        tone = "good" if obj.score == 5 else "bad" if obj.score <= 2 else "idle"
+        return status(tone, obj.get_score_display())
+
+    @admin.display(description=_("rated at"), ordering="at")
+    def when(self, obj: Rating) -> str:
+        return moment(obj.at)

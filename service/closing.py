@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import live
+from service import ratings
 from service.assignments import end_assignment
 from service.errors import NotClaimed
 from service.models import Conversation
@@ -30,7 +31,8 @@ def close(
     """End it, by its holder, a supervisor or an automatic writer.
 
     `reason`: a CloseReason. Closing a closed one raises AlreadyClosed; one that waits
-    can be closed by a supervisor only (NotClaimed).
+    can be closed by a supervisor only (NotClaimed). Closed by a person, the customer
+    may be asked for a rating.
     """
     with transaction.atomic():
         locked = lock(conversation)
@@ -40,6 +42,8 @@ def close(
         if locked.state == Conversation.State.OPEN:
             must_hold_or_supervise(locked, actor)
         finish(locked, reason=reason, actor=actor)
+        if not actor.is_system:
+            ratings.ask(locked)
     return locked
 
 

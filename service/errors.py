@@ -117,3 +117,16 @@ class BadReply(BadInput):
 class KeyReused(AppError):
     code = "idempotency_key_reused"
     message = _("This key was used for another answer.")
+
+
+class RatingFixed(AppError):
+    code = "rating_fixed"
+    message = _("You have rated this already; it can no longer be changed.")
+
+
+class RatedMeanwhile(AppError):
+    code = "rated_meanwhile"
+    message = _(
+        "Another rating was sent from another page meanwhile, and stands. Send this one "
+        "again to put it in its place."
+    )

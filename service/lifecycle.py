@@ -10,7 +10,15 @@ from crm.models import Member
 from crm.registry import on_merge, on_purge, on_unmerge, settled
 from crm.returning import identities_of
 from service import assignments, closing
-from service.models import AgentState, Assignment, Conversation, Message, MissCount
+from service.models import (
+    AgentState,
+    Assignment,
+    Conversation,
+    Message,
+    MissCount,
+    Praise,
+    Rating,
+)
 from staff.accounts import system_staff
 from staff.models import Staff
 from wechat.models import Media
@@ -112,7 +120,7 @@ def _settle(kept: Member, returning: Member, undo: Undo, reopened: list[int]) ->
 
 @on_purge
 def forget(member: Member) -> None:
-    """Close what is open and empty every message; that it took place stays."""
+    """Close what is open and empty what was said; that it took place, and scores, stay."""
     actor = system_staff("service.lifecycle")
     for conversation in (
         Conversation.objects.unfinished()
@@ -124,6 +132,8 @@ def forget(member: Member) -> None:
     said = Message.objects.filter(conversation__member=member)
     Media.objects.filter(messages__in=said).update(state=Media.State.PURGED)
     said.update(text="")
+    Rating.objects.filter(conversation__member=member).update(words="")
+    Praise.objects.filter(conversation__member=member).update(words="")
     Conversation.objects.filter(member=member).update(preview="", recipient="")
     MissCount.objects.filter(member=member).delete()
 

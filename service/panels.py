@@ -21,7 +21,7 @@ def conversations_of(request: HttpRequest, member: Member) -> str:
     rows = (
         Conversation.objects.visible_to(staff)
         .filter(member=member)
-        .select_related("app__account", "assignee", "queue")
+        .select_related("app__account", "assignee", "queue", "rating", "praise")
         .order_by("-pk")[: SHOWN + 1]
     )
     found = list(rows)

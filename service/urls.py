@@ -1,6 +1,12 @@
-"""Addresses of the workspace below /admin/, for core.registry.site_urls."""
+"""Addresses of the workspace below /admin/, for core.registry.site_urls, and the public."""
 
-from service import views
+from django.urls import path
+
+from service import rating_views, views
+
+urlpatterns = [
+    path("r/<str:token>", rating_views.show, name="service_rating"),
+]
 
 SITE_URLS = [
     ("workspace/", views.page, "workspace"),

@@ -27,7 +27,15 @@ from core.errors import AppError
 from core.pages import console_page
 from crm import complaints
 from crm.consent_panel import COMPLAIN
-from service import assignments, closing, history, presence, replies, workspace
+from service import (
+    assignments,
+    closing,
+    history,
+    presence,
+    ratings,
+    replies,
+    workspace,
+)
 from service.errors import AgentUnavailable, BadReply
 from service.models import AgentState, Conversation
 from service.rights import ANSWER, SUPERVISE
@@ -211,6 +219,7 @@ def _desk_context(
         ],
         "supervises": staff.has_perm(SUPERVISE),
         "may_complain": staff.has_perm(COMPLAIN),
+        "may_praise": workspace.may_praise(conversation, staff),
         "emoji": EMOJI,
         "now": timezone.now(),
     }
@@ -307,6 +316,10 @@ def _complain(request: HttpRequest, conversation: Conversation, staff: Staff) ->
     )
 
 
+def _praise(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
+    ratings.praise(conversation, words=request.POST.get("words", ""), actor=staff)
+
+
 def _requeue(request: HttpRequest, conversation: Conversation, staff: Staff) -> None:
     is_own = conversation.assignee_id == staff.pk
     assignments.requeue(
@@ -346,6 +359,7 @@ VERBS: dict[str, tuple[str, Write]] = {
     "read": (ANSWER, _read),
     "close": ("", _close),
     "complain": (COMPLAIN, _complain),
+    "praise": ("", _praise),
     "requeue": ("", _requeue),
     "give": ("", _give),
 }

@@ -11,6 +11,12 @@ from core.registry import Text
 from core.system_settings import Declaration, declare
 from crm.timeline import Group, describe
 
+# What asks for a rating. Not below "service.": it is no answer to anything they asked, so
+# crm.vetoes holds it to what marketing is held to.
+ASK_RATING = "rating.ask"
+RATING_TEXT, RATING_DAYS = "service.rating_text", "service.rating_days"
+# Stands in the text for the address of the page; without it the address follows.
+RATING_PLACEHOLDER = "{评价链接}"
 # What an automatic message is called when a page shows it.
 PURPOSES: dict[str, Text] = {
     "content.answer": _("Answer of a rule"),
@@ -19,6 +25,7 @@ PURPOSES: dict[str, Text] = {
     "service.queued": _("Receipt"),
     "service.opted_out": _("Confirmation"),
     "service.opted_in": _("Confirmation"),
+    ASK_RATING: _("Question for a rating"),
 }
 BY_HAND: dict[str, Text] = {
     "service.reply": _("Reply of a colleague"),
@@ -81,6 +88,11 @@ _TEXTS: tuple[tuple[str, Text, Text], ...] = (
         _("When a customer opts in again"),
         _("You will get our messages again. Reply “退订” at any time to stop."),
     ),
+    (
+        RATING_TEXT,
+        _("When a conversation is closed, in queues that ask for a rating"),
+        _("Thank you for writing to us. How was our service? {评价链接}"),
+    ),
 )
 
 
@@ -98,6 +110,17 @@ def declare_settings() -> None:
                 maximum=maximum,
             )
         )
+    declare(
+        Declaration(
+            RATING_DAYS,
+            _("Days a link to rate a conversation works"),
+            7,
+            unit=_("days"),
+            help_text=_("A rating given can be changed for 24 hours."),
+            minimum=1,
+            maximum=30,
+        )
+    )
     for key, label, words in _TEXTS:
         declare(Declaration(key, label, words, help_text=_("Empty: say nothing.")))
 
@@ -130,6 +153,20 @@ def describe_history() -> None:
         icon="task_alt",
         text=_closing,
     )
+    describe(
+        "conversation.rated",
+        Group.SERVICE,
+        _("Service rated"),
+        icon="star",
+        text=_rating,
+    )
+    describe(
+        "conversation.praised",
+        Group.SERVICE,
+        _("Praise noted"),
+        icon="favorite",
+        text=lambda data: str(data.get("words", "")),
+    )
 
 
 def _number(data: dict[str, Any]) -> Text:
@@ -144,3 +181,15 @@ def _closing(data: dict[str, Any]) -> Text:
         "number": data.get("conversation", ""),
         "reason": reason,
     }
+
+
+def _rating(data: dict[str, Any]) -> Text:
+    from service.models import Rating
+
+    if "score" not in data:  # emptied by a purge
+        return ""
+    score = gettext("%(score)s of %(best)s") % {
+        "score": data["score"],
+        "best": Rating.BEST,
+    }
+    return " · ".join(filter(None, [score, str(data.get("words", ""))]))

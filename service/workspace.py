@@ -18,7 +18,9 @@ from service.models import (
     Assignment,
     Conversation,
     ConversationQuerySet,
+    Praise,
     Queue,
+    Rating,
 )
 from service.rights import ANSWER, SUPERVISE
 from staff.models import Staff
@@ -157,6 +159,12 @@ def _mode(conversation: Conversation, staff: Staff) -> str:
     return "foreign" if conversation.app.account.is_wecom else "held"
 
 
+def may_praise(conversation: Conversation, staff: Staff) -> bool:
+    """Who serves or served the customer, and supervisors."""
+    holder = conversation.assignee_id
+    return holder is not None and (holder == staff.pk or rights.may_supervise(staff))
+
+
 def colleagues(conversation: Conversation) -> list[AgentState]:
     """Who else could have it: here and with room first."""
     own = Q(staff__org_unit__controller=conversation.member.controller_id)
@@ -199,6 +207,8 @@ class Card:
     # "" when marketing is not frozen.
     frozen: str
     is_complaint: bool
+    rating: Rating | None
+    praise: Praise | None
 
 
 def card(conversation: Conversation, staff: Staff) -> Card:
@@ -213,6 +223,8 @@ def card(conversation: Conversation, staff: Staff) -> Card:
         is_complaint=member.complaints.open()
         .filter(reference=f"conversation:{conversation.pk}")
         .exists(),
+        rating=Rating.objects.filter(conversation=conversation).first(),
+        praise=Praise.objects.filter(conversation=conversation).first(),
         others=list(
             Conversation.objects.visible_to(staff)
             .filter(member=member)

@@ -69,6 +69,7 @@ _SUPERVISING = (
     _ANSWERING
     | _edit("service.queue")
     | _view("service.agentstate", "service.assignment", "content.answerrule")
+    | _view("service.rating")
     | {"service.change_agentstate", "service.supervise_conversation"}
     | {"crm.reveal_member"}
     | _ASSIGNING

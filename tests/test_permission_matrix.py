@@ -42,7 +42,8 @@ OPEN = {
     "GET l/<str:token>/who": "The platform sends back here; a signed token or 404.",
 }
 # Views outside the CSRF check: they know their callers otherwise.
-CSRF_EXEMPT_PREFIXES = ("api/v1/", "p/<str:token>")  # by token, never by cookie
+# By token, never by cookie.
+CSRF_EXEMPT_PREFIXES = ("api/v1/", "p/<str:token>", "r/<str:token>")
 
 # The admin's catch-all, and its redirect of the addresses of Django 1.8.
 SKIPPED = ("(?P<url>.*)$", "<path:object_id>/")

@@ -8,7 +8,6 @@ Tags people put on by hand stay, whatever a rule says.
 from crm.auto_tags.rules import (
     GROUPS,
     ONE_PER_CATEGORY,
-    WITHOUT_SOURCE,
     add_group,
     add_interest,
     add_source,
@@ -18,7 +17,6 @@ from crm.auto_tags.running import run_all
 __all__ = [
     "GROUPS",
     "ONE_PER_CATEGORY",
-    "WITHOUT_SOURCE",
     "add_group",
     "add_interest",
     "add_source",

@@ -12,10 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
-
-from core.registry import Text
-
 PEOPLE = """
 people AS (
     SELECT id, org_unit_id, opted_out_at, no_personalisation, birthday, city,
@@ -41,11 +37,6 @@ class Group:
     given: Callable[[datetime], dict[str, Any]] = lambda _at: {}
 
 
-# Nothing the console knows decides these yet, and why; people may put them on by hand.
-WITHOUT_SOURCE: dict[str, Text] = {
-    "service.Praiser": _("Nobody is asked yet how content they were."),
-    "service.Detractor": _("Nobody is asked yet how content they were."),
-}
 # The pattern of the tags that stand for one category each (INTEREST); nobody carries it.
 ONE_PER_CATEGORY = "interest.Interest: category A"
 

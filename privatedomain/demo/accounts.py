@@ -120,6 +120,8 @@ def _kf_accounts(theirs: dict[str, Any], app: App) -> None:
 def set_up_queues(apps: dict[str, App]) -> dict[str, Queue]:
     """One default queue per account; returns them by the account's slug."""
     return {
-        slug: Queue.objects.create(name=f"{app.account.name}咨询", account=app.account)
+        slug: Queue.objects.create(
+            name=f"{app.account.name}咨询", account=app.account, asks_rating=True
+        )
         for slug, app in apps.items()
     }

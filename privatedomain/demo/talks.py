@@ -8,9 +8,19 @@ from crm import timeline
 from crm.models import Identity, Member
 from privatedomain.demo.dialogues import AGENT, CLOSED, Dialogue
 from privatedomain.demo.people import World
-from service.models import Assignment, Conversation, Message, Queue
+from service.models import Assignment, Conversation, Message, Queue, Rating
 from staff.models import Staff
 from wechat.models import App
+
+# Of every third conversation, in turn.
+RATINGS = (
+    (5, "回复很快，讲得也清楚"),
+    (4, ""),
+    (5, ""),
+    (2, "等了好一会儿才有人理"),
+    (5, "谢谢小姐姐，问题解决了"),
+    (3, "还行吧"),
+)
 
 
 def write_closed(
@@ -29,7 +39,7 @@ def write_closed(
         if account is None or world.draw.random() > 0.3:
             continue
         app = world.apps[account.slug]
-        _write(
+        conversation = _write(
             world,
             app=app,
             identity=identity,
@@ -37,6 +47,8 @@ def write_closed(
             agent=world.draw.choice(agents),
             dialogue=CLOSED[written % len(CLOSED)],
         )
+        if written % 3 == 0:
+            _rate(world, conversation, *RATINGS[written // 3 % len(RATINGS)])
         written += 1
     return written
 
@@ -49,7 +61,7 @@ def _write(
     queue: Queue,
     agent: Staff,
     dialogue: Dialogue,
-) -> None:
+) -> Conversation:
     start = world.between(
         max(identity.member.first_seen_at, world.now - timedelta(days=90)),
         world.now - timedelta(days=3),
@@ -91,6 +103,26 @@ def _write(
         for at, (who, text) in zip(times, dialogue, strict=True)
     )
     _note(world, conversation, start, closed_at)
+    return conversation
+
+
+def _rate(world: World, conversation: Conversation, score: int, words: str) -> None:
+    assert conversation.closed_at is not None
+    rating = Rating.objects.create(
+        conversation=conversation,
+        agent=conversation.assignee,
+        score=score,
+        words=words,
+        at=conversation.closed_at + timedelta(minutes=20),
+    )
+    timeline.write(
+        member=conversation.member,
+        kind="conversation.rated",
+        at=rating.at,
+        key=world.key(),
+        account=conversation.app.account,
+        data={"conversation": conversation.pk, "score": score, "words": words},
+    )
 
 
 def _times(world: World, start: datetime, dialogue: Dialogue) -> list[datetime]:

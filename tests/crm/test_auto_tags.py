@@ -12,7 +12,7 @@ from django.utils import timezone
 from campaigns.models import LinkClick, Recipient, TrackedLink
 from core import jobs
 from crm import segmenting, tag_hygiene, tagging, value
-from crm.auto_tags import GROUPS, ONE_PER_CATEGORY, WITHOUT_SOURCE, run_all
+from crm.auto_tags import GROUPS, ONE_PER_CATEGORY, run_all
 from crm.models import (
     Category,
     ConsentEntry,
@@ -117,7 +117,7 @@ def tags_of(member, group=None):
     return set(rows.values_list("tag__name", flat=True))
 
 
-def test_every_built_in_rule_is_run_or_says_that_it_has_no_source(brand):
+def test_every_built_in_rule_is_run(brand):
     decided = {f"{group.code}.{key}" for group in GROUPS for key in group.keys}
     by_rule = Tag.objects.exclude(builtin_key="").filter(group__source="auto")
     elsewhere = ("lifecycle.", "rfm.", "service.Complaint")  # crm.value, crm.complaints
@@ -126,8 +126,7 @@ def test_every_built_in_rule_is_run_or_says_that_it_has_no_source(brand):
         for key in by_rule.values_list("builtin_key", flat=True)
         if not key.startswith(elsewhere)
     }
-    assert decided | WITHOUT_SOURCE.keys() | {ONE_PER_CATEGORY} == known
-    assert not decided & WITHOUT_SOURCE.keys()
+    assert decided | {ONE_PER_CATEGORY} == known
 
 
 @pytest.mark.parametrize(

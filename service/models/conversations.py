@@ -47,6 +47,15 @@ class Queue(models.Model):
         db_default=False,
         help_text=_("Whoever has a conversation here is tagged as in after-sales."),
     )
+    asks_rating = models.BooleanField(
+        _("asks for a rating"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Customers who got an answer are asked once how content they were, when "
+            "their conversation is closed."
+        ),
+    )
     is_active = models.BooleanField(_("active"), default=True)
     agents = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
