@@ -20,6 +20,7 @@ from crm import (
     merging,
     preference_links,
     preference_views,
+    public_pages,
     quiet_hours,
 )
 from crm.models import ConsentEntry, Event, Identity, Member, Preference, Topic
@@ -266,7 +267,7 @@ def test_nobody_asks_ten_thousand_times(member, monkeypatch):
     assert answers == [200] * 5 + [429] * 7
     wrong = [client.get("/p/a-b-c-d").status_code for _number in range(12)]
     assert wrong == [404] * 5 + [429] * 7
-    monkeypatch.setattr(preference_views, "PER_ADDRESS", 30)
+    monkeypatch.setattr(public_pages, "PER_ADDRESS", 30)
     other = [client.get("/p/of/x").status_code for _number in range(10)]
     assert other[-1] == 429
     assert client.get("/p/of/x", REMOTE_ADDR="198.51.100.9").status_code == 404
