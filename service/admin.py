@@ -141,15 +141,9 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
     """Customers rate on their own page; here it is only read."""
 
     list_display = [
-        "number",
-        "member",
-        "account",
-        "score_shown",
-        "words",
-        "agent",
-        "when",
+        *("when", "member", "account", "score_shown", "words", "agent", "number")
     ]
-    list_display_links = None
+    list_display_links = ["when"]
     list_filter = ["score", "at", "agent", "conversation__app__account"]
     list_select_related = [
         "conversation__member",
@@ -162,6 +156,11 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
         "Ratings come in once a queue asks for them (Queues): customers who got an "
         "answer are asked when their conversation is closed."
     )
+    fields = [
+        *("number", "member", "account", "agent", "score_shown", "words", "when"),
+        "changed",
+    ]
+    readonly_fields = fields
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
@@ -191,3 +190,7 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("rated at"), ordering="at")
     def when(self, obj: Rating) -> str:
         return moment(obj.at)
+
+    @admin.display(description=_("changed at"))
+    def changed(self, obj: Rating) -> str:
+        return moment(obj.changed_at)

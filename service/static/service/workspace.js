@@ -986,6 +986,8 @@
     }
     if (!result.ok) {
       say(result.message, true);
+    } else if (form.dataset.act === "praise" || form.dataset.act === "complain") {
+      wantsWhole = true; // it stands in the card
     } else if (form.dataset.act === "claim") {
       tab = "mine";
       term = "";
