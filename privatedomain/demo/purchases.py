@@ -37,12 +37,14 @@ NEWEST = (
     ("S105", "山茶花身体乳 200ml", "beauty", 128, 33),
 )
 CURIOUS = 0.07
-# Who waits for the sales: the first of each, and how long they last.
+# Who waits for the sales, and the days of these.
 BARGAINERS = 0.15
-SALES = ((6, 1, 18), (11, 1, 11))
+SALES = ((6, 18), (8, 18), (9, 9), (11, 11))
+# People buy by day, and in the evening most.
+HOURS = (*range(9, 23), 12, 19, 20, 20, 21)
 # How many of a hundred members bought how often.
 HABITS = [(28, 0), (27, 1), (25, 3), (20, 8)]
-DAYS = 500
+DAYS, YEAR = 500, 360
 # Within how many days the last order was, by how often: who buys much has been lately.
 LATEST = {1: 240, 3: 80, 8: 75}
 # The share of members with a presale that is not paid in full yet.
@@ -78,8 +80,7 @@ def write(brand: OrgUnit, members: Sequence[Member], actor: Staff) -> int:
             baskets = [(_in_sale(at, chance), chosen) for at, chosen in baskets]
         if is_curious:
             new = [code for code, *_more in NEWEST]
-            day = timezone.now() - timedelta(days=chance.randint(25, 29))
-            baskets.append((day, new))
+            baskets.append((_by_day(chance.randint(25, 29), chance), new))
         for at, chosen in baskets:
             number = len(bought) + 1
             bought.append(
@@ -111,15 +112,14 @@ def _products(brand: OrgUnit, actor: Staff) -> dict[str, int]:
 
 
 def _in_sale(at: datetime, chance: random.Random) -> datetime:
-    """The same hour of a day in one of this year's sales so far."""
-    now = timezone.now()
+    """The same hour of one of the sales of the last year."""
+    now = timezone.localtime()
     days = [
-        at.replace(year=now.year, month=month, day=first)
-        + timedelta(days=chance.randrange(1, long))
-        for month, first, long in SALES
+        at.replace(year=year, month=month, day=day)
+        for year in (now.year - 1, now.year)
+        for month, day in SALES
     ]
-    begun = [day for day in days if day < now]
-    return chance.choice(begun) if begun else at
+    return chance.choice([day for day in days if 0 <= (now - day).days < YEAR])
 
 
 def _presale(
@@ -149,11 +149,15 @@ def _moments(chance: random.Random) -> list[datetime]:
         if drawn < share:
             break
         drawn -= share
-    now = timezone.now()
     latest = chance.randrange(1, LATEST.get(count, DAYS))
     days = [latest + chance.randrange(DAYS - latest) for _n in range(max(0, count - 1))]
-    found = [now - timedelta(days=day, hours=chance.randrange(12)) for day in days]
-    return [*found, now - timedelta(days=latest)] if count else []
+    return [_by_day(day, chance) for day in (*days, latest)] if count else []
+
+
+def _by_day(days: int, chance: random.Random) -> datetime:
+    """A moment so many days ago, at least one."""
+    day = timezone.localtime() - timedelta(days=days)
+    return day.replace(hour=chance.choice(HOURS), minute=chance.randrange(60))
 
 
 def _basket(chance: random.Random, taste: str) -> list[str]:

@@ -123,6 +123,8 @@ def the_members_are_known_and_sorted():
     for stage in ("new", "growing", "loyal", "at_risk", "dormant", "churned"):
         assert stages.count(stage) > 3, stage
     assert everybody.exclude(rfm="").count() > 40
+    for name in ("大促型", "尝新型", "价格敏感", "领券未核销"):
+        assert everybody.filter(member_tags__tag__name=name).exists(), name
     assert everybody.filter(frozen_until__isnull=False).count() == 3
     assert Complaint.objects.open().count() == 2
     assert Preference.objects.filter(max_per_week__gt=0).exists()
