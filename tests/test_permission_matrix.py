@@ -73,6 +73,8 @@ POST_ONLY = (
 
 # Which model a parameter of our own addresses means.
 MODELS = {
+    "api/v1/segments": "crm.Segment",
+    "api/v1/orders": "crm.Order",
     "members": "crm.Member",
     "member_id": "crm.Member",
     "conversations": "service.Conversation",
