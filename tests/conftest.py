@@ -173,7 +173,7 @@ def stack(make_stack: Callable[..., Stack]) -> Stack:
 
     Tests must leave its processes running. To stop or kill some, take `make_stack`.
     """
-    copy = make_stack(DEMO="1", LEASE_SECONDS="2", SWEEP_SECONDS="1")
+    copy = make_stack(DEMO="1", LEASE_SECONDS="2")
     copy.start("sandbox")
     copy.start()
     copy.wait_ready()

@@ -36,25 +36,38 @@ def _run(stack, *arguments, **extra):
     return answer.returncode, answer.stderr
 
 
-@pytest.fixture
-def backup(copy, tmp_path):
-    """A backup made while one person worked here; a second one came later."""
-    from tests.conftest import build_staff
+@pytest.fixture(scope="module")
+def made(copy, tmp_path_factory):
+    """A backup made while one person worked here, in a copy that has been started."""
+    from core.models import Instance
 
+    _work_here(copy, "early")
     with copy.orm():
-        from staff.models import Staff
-
-        Staff.objects.filter(is_system=False).delete()
-        build_staff(username="early", display_name="林小满")
-    (copy.data_dir / "media" / "picture.jpg").write_bytes(b"early")
+        Instance.objects.get_or_create(pk=1)
     (copy.data_dir / "exchange" / "members.csv").write_bytes(b"13800000001")
-    target = tmp_path / "copy.backup"
+    target = tmp_path_factory.mktemp("backup") / "copy.backup"
     code, said = _run(copy, "backup", target)
     assert code == 0, said
-    with copy.orm():
-        build_staff(username="late")
-    (copy.data_dir / "media" / "picture.jpg").write_bytes(b"late")
     return target
+
+
+@pytest.fixture
+def backup(copy, made):
+    """That backup, after a second person came."""
+    _work_here(copy, "early", "late")
+    return made
+
+
+def _work_here(stack, *names):
+    """These are the people of the copy, and its picture is of the last of them."""
+    from staff.models import Staff
+    from tests.conftest import build_staff
+
+    with stack.orm():
+        Staff.objects.filter(is_system=False).delete()
+        for name in names:
+            build_staff(username=name, display_name="林小满")
+    (stack.data_dir / "media" / "picture.jpg").write_bytes(names[-1].encode())
 
 
 def _state(stack):
