@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core import system_settings
 from core.system_settings import Declaration, declare
@@ -33,7 +34,7 @@ def declare_settings() -> None:
                 key,
                 label,
                 default,
-                unit=_("messages"),
+                unit=pgettext_lazy("after a number", "messages"),
                 help_text=_("Over all channels; who has got them is left out."),
                 minimum=1,
                 maximum=100,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.registry import Text
 from wechat.reasons import explain
@@ -69,7 +70,7 @@ REASONS: dict[str, Reason] = {
         _("Nothing to do: this is the customer's decision."),
     ),
     "complaint": Reason(
-        _("Complaint"),
+        pgettext_lazy("a reason to leave out", "Complaint"),
         _("Has complained: no marketing until some time after it is closed."),
         _("Settle the complaint and close it; what it is about stands on the member."),
     ),
@@ -185,7 +186,7 @@ REASONS: dict[str, Reason] = {
         _("Look it through and ask for approval again."),
     ),
     "refused": Reason(
-        _("Refused"),
+        pgettext_lazy("an approval", "Refused"),
         _("A second person said no."),
         _("Change what they named and ask again."),
     ),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.admin import ReadOnly, ScopedAdmin
@@ -235,7 +236,7 @@ class OpenFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("Open")), ("closed", _("Closed"))]
+        return [("open", pgettext_lazy("a complaint", "Open")), ("closed", _("Closed"))]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Complaint]
@@ -262,7 +263,9 @@ class ComplaintAdmin(ReadOnly, ScopedAdmin):
     )
     readonly_fields = fields
 
-    @admin.display(description=_("opened at"), ordering="opened_at")
+    @admin.display(
+        description=pgettext_lazy("a complaint", "opened at"), ordering="opened_at"
+    )
     def opened(self, complaint: Complaint) -> str:
         return moment(complaint.opened_at)
 
@@ -273,7 +276,7 @@ class ComplaintAdmin(ReadOnly, ScopedAdmin):
     @admin.display(description=_("state"))
     def state(self, complaint: Complaint) -> SafeString:
         if complaint.closed_at is None:
-            return status("bad", _("Open"))
+            return status("bad", pgettext_lazy("a complaint", "Open"))
         return status("idle", _("Closed"))
 
     @admin.display(description=_("closed at"))

@@ -313,7 +313,7 @@ class FollowingFilter(_Values):
     parameter_name = "following"
     values = (
         (narrowing.YES, _("Follows or is a friend")),
-        (narrowing.NO, _("No longer")),
+        (narrowing.NO, pgettext_lazy("follows", "No longer")),
     )
     many = False
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from crm import consent
 from crm.models import ConsentEntry, ConsentText, Identity, Member, Topic
@@ -110,7 +111,11 @@ def _switch(
     if is_on == was_on:
         return 0
     write = consent.grant if is_on else consent.withdraw
-    words = _("Switched on") if is_on else _("Switched off")
+    words = (
+        pgettext("a choice", "Switched on")
+        if is_on
+        else pgettext("a choice", "Switched off")
+    )
     told = _told(texts, purpose, words)
     return write(member, purpose=purpose, channel=channel, topic=topic, **told)
 

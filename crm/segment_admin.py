@@ -39,7 +39,7 @@ class StateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            (FAILED, _("Failed")),
+            (FAILED, pgettext_lazy("a segment", "Failed")),
             (STALE, _("Out of date")),
             (ARCHIVED, _("Archived")),
         ]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from core import jobs
 from core.models import Job
@@ -54,7 +55,7 @@ def _of(segment: Segment, job: Job | None, now: datetime) -> State:
     if job is not None:
         return State("computing", "part", _("Being computed"), job=job)
     if segment.error:
-        return State("failed", "bad", _("Failed"), segment.error)
+        return State("failed", "bad", pgettext("a segment", "Failed"), segment.error)
     if segment.computed_at is None:
         return State("new", "idle", _("Not computed yet"))
     if segment.computed_version != segment.version:

@@ -11,7 +11,7 @@ from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -122,7 +122,7 @@ class PeriodicTaskAdmin(AdministratorsOnly, ScopedAdmin):
     def named(self, obj: PeriodicTask) -> str:
         return str(task_labels.LABELS.get(obj.name, obj.name))
 
-    @admin.display(description=gettext_lazy("Code"))
+    @admin.display(description=pgettext_lazy("a program", "Code"))
     def code(self, obj: PeriodicTask) -> str:
         return str(obj.task)
 
@@ -193,6 +193,8 @@ class SignInAdmin(ReadOnly, AdministratorsOnly, ScopedAdmin):
     def when(self, obj: AccessLog) -> str:
         return moment(obj.attempt_time)
 
-    @admin.display(description=gettext_lazy("Logged out"), ordering="logout_time")
+    @admin.display(
+        description=pgettext_lazy("when", "Logged out"), ordering="logout_time"
+    )
     def ended(self, obj: AccessLog) -> str:
         return moment(obj.logout_time)

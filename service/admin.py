@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from core import audit
@@ -75,7 +76,9 @@ class AgentStateAdmin(ScopedAdmin):
             label=str(obj.staff),
         )
 
-    @admin.display(description=_("seen"), ordering="heartbeat_at")
+    @admin.display(
+        description=pgettext_lazy("an agent", "seen"), ordering="heartbeat_at"
+    )
     def seen(self, obj: AgentState) -> str:
         return moment(obj.heartbeat_at)
 

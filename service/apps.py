@@ -1,12 +1,12 @@
 """App configuration; ready() fills the registries of the layers below."""
 
 from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class ServiceConfig(AppConfig):
     name = "service"
-    verbose_name = _("Service")
+    verbose_name = pgettext_lazy("section", "Service")
 
     def ready(self) -> None:
         from core import registry

@@ -100,7 +100,7 @@ class Campaign(models.Model):
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
         RUNNING = "running", _("Running")
-        CLOSED = "closed", _("Closed")
+        CLOSED = "closed", pgettext_lazy("a campaign", "Closed")
         CANCELLED = "cancelled", _("Cancelled")
 
     org_unit = models.ForeignKey(

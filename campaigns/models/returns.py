@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from campaigns.models.plan import Campaign, OfCampaignQuerySet
 from campaigns.models.touches import Recipient, Touch
@@ -31,7 +32,7 @@ class TrackedLink(models.Model):
         Touch, on_delete=models.PROTECT, related_name="links", verbose_name=_("touch")
     )
     number = models.PositiveSmallIntegerField(_("number"))
-    url = models.URLField(_("target"), max_length=1000)
+    url = models.URLField(pgettext_lazy("a link", "target"), max_length=1000)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = OfTouchRowsQuerySet.as_manager()

@@ -330,7 +330,7 @@ class TouchTally(models.Model):
     )
     state = models.CharField(_("state"), max_length=8, choices=Recipient.State.choices)
     reason = models.CharField(_("reason"), max_length=24, blank=True)
-    delta = models.IntegerField(_("change"))
+    delta = models.IntegerField(pgettext_lazy("of a count", "change"))
 
     objects = OfTouchQuerySet.as_manager()
 
@@ -358,7 +358,7 @@ class Tester(models.Model):
         Staff,
         on_delete=models.PROTECT,
         related_name="tester_bindings",
-        verbose_name=_("colleague"),
+        verbose_name=pgettext_lazy("a tester", "colleague"),
     )
     account = models.ForeignKey(
         Account,

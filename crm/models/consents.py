@@ -12,6 +12,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.models.people import Member
 from crm.models.shared import Shared, SharedQuerySet
@@ -342,7 +343,9 @@ class Complaint(models.Model):
     )
     reason = models.CharField(_("reason"), max_length=300)
     reference = models.CharField(max_length=60, blank=True)
-    opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    opened_at = models.DateTimeField(
+        pgettext_lazy("a complaint", "opened at"), default=timezone.now
+    )
     opened_by = models.ForeignKey(
         Staff, on_delete=models.PROTECT, related_name="+", verbose_name=_("opened by")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.models.people import Member
 from staff.models import OrgUnit, Staff
@@ -26,7 +27,7 @@ class Coupon(models.Model):
     class State(models.TextChoices):
         HELD = "held", _("Not used yet")
         USED = "used", _("Used")
-        VOID = "void", _("Void")
+        VOID = "void", pgettext_lazy("a coupon", "Void")
 
     controller = models.ForeignKey(
         OrgUnit,

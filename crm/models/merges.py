@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.encryption import EncryptedTextField
 from crm.models.people import Member
@@ -183,7 +184,9 @@ class MatchReview(models.Model):
         _("state"), max_length=6, choices=State.choices, default=State.OPEN
     )
     raised_at = models.DateTimeField(_("raised at"), default=timezone.now)
-    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    decided_at = models.DateTimeField(
+        pgettext_lazy("a suggestion", "decided at"), null=True, blank=True
+    )
     decided_by = models.ForeignKey(
         Staff,
         on_delete=models.PROTECT,

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from content.models import AnswerRule
 from crm.models import Member
@@ -108,7 +109,9 @@ class AgentState(models.Model):
     )
     capacity = models.PositiveSmallIntegerField(_("capacity"), default=6)
     open_count = models.PositiveSmallIntegerField(_("open"), default=0)
-    heartbeat_at = models.DateTimeField(_("seen at"), null=True, blank=True)
+    heartbeat_at = models.DateTimeField(
+        pgettext_lazy("an agent", "seen at"), null=True, blank=True
+    )
 
     objects = AgentStateQuerySet.as_manager()
 
@@ -165,7 +168,7 @@ class Conversation(models.Model):
     class State(models.TextChoices):
         QUEUED = "queued", _("Waiting to be accepted")
         OPEN = "open", _("In service")
-        CLOSED = "closed", _("Closed")
+        CLOSED = "closed", pgettext_lazy("a conversation", "Closed")
 
     class CloseReason(models.TextChoices):
         RESOLVED = "resolved", _("Resolved")
@@ -202,10 +205,12 @@ class Conversation(models.Model):
         null=True,
         blank=True,
         related_name="conversations",
-        verbose_name=_("assignee"),
+        verbose_name=pgettext_lazy("a conversation", "assignee"),
     )
     priority = models.SmallIntegerField(_("priority"), default=0)
-    opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    opened_at = models.DateTimeField(
+        pgettext_lazy("a conversation", "opened at"), default=timezone.now
+    )
     # Since when the customer waits for us; null while it is the customer's turn.
     waiting_since = models.DateTimeField(_("waiting since"), null=True, blank=True)
     first_response_at = models.DateTimeField(
@@ -219,7 +224,9 @@ class Conversation(models.Model):
     )
     messages_left = models.PositiveSmallIntegerField(_("messages left"), default=0)
     unread_count = models.PositiveSmallIntegerField(_("unread"), default=0)
-    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    closed_at = models.DateTimeField(
+        pgettext_lazy("a conversation", "closed at"), null=True, blank=True
+    )
     close_reason = models.CharField(
         _("close reason"), max_length=12, choices=CloseReason.choices, blank=True
     )
@@ -272,7 +279,7 @@ class Message(models.Model):
         IN = "in", _("Customer")
         OUT = "out", _("Us")
         NOTE = "note", _("Internal note")
-        SYSTEM = "system", _("System")
+        SYSTEM = "system", pgettext_lazy("a message", "System")
 
     class Kind(models.TextChoices):
         TEXT = "text", _("Text")

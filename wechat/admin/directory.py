@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import moment, status
@@ -66,7 +66,7 @@ class ColleagueAdmin(ScopedAdmin):
     def serves(self, obj: Colleague) -> SafeString:
         if obj.is_following:
             return status("good", _("Serves customers"))
-        return status("idle", _("No longer"))
+        return status("idle", pgettext("serves customers", "No longer"))
 
     @admin.display(description=gettext_lazy("Last read"), ordering="seen_at")
     def seen(self, obj: Colleague) -> str:

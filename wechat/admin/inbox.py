@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.decorators import action
 
 from core.errors import AppError
@@ -106,7 +106,7 @@ class InboundEventAdmin(PanelAdmin):
     def received(self, obj: InboundEvent) -> str:
         return moment(obj.received_at)
 
-    @admin.display(description=gettext_lazy("What"))
+    @admin.display(description=pgettext_lazy("a message", "What"))
     def what(self, obj: InboundEvent) -> str:
         return str(kinds.in_words(obj.kind))
 

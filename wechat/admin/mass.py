@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.templatetags.console import moment, status
 from staff.models import Staff
@@ -86,7 +86,7 @@ class OutboundBatchAdmin(SettlingAdmin):
     def planned(self, obj: OutboundBatch) -> str:
         return moment(obj.created_at)
 
-    @admin.display(description=gettext_lazy("What"))
+    @admin.display(description=pgettext_lazy("a message", "What"))
     def what(self, obj: OutboundBatch) -> str:
         purpose = purpose_labels.get(obj.run.purpose, obj.run.purpose)
         return f"{obj.get_kind_display()} · {purpose} · {obj.number}"

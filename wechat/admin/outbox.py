@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from core.templatetags.console import moment, status
 from staff.models import Staff
@@ -80,11 +80,11 @@ class OutboundMessageAdmin(SettlingAdmin):
     def planned(self, obj: OutboundMessage) -> str:
         return moment(obj.created_at)
 
-    @admin.display(description=gettext_lazy("To"))
+    @admin.display(description=pgettext_lazy("a person", "To"))
     def shown_to(self, obj: OutboundMessage) -> str:
         return f"{obj.recipient[:6]}…{obj.recipient[-4:]}" if obj.recipient else "–"
 
-    @admin.display(description=gettext_lazy("What"))
+    @admin.display(description=pgettext_lazy("a message", "What"))
     def what(self, obj: OutboundMessage) -> str:
         return f"{obj.get_kind_display()} · {obj.get_channel_display()}"
 

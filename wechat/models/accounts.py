@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.encryption import EncryptedTextField
 from staff.models import OrgUnit, Staff
@@ -55,7 +56,7 @@ class Account(models.Model):
         DRAFT = "draft", _("Draft")
         LIVE = "live", _("Live")
         PAUSED = "paused", _("Paused")
-        REVOKED = "revoked", _("Revoked")
+        REVOKED = "revoked", pgettext_lazy("an authorisation", "Revoked")
 
     slug = models.SlugField(_("slug"), max_length=50, unique=True)
     name = models.CharField(_("name"), max_length=60)

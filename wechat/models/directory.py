@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from wechat.models.accounts import Account, App
 from wechat.models.scoping import OfAccountQuerySet, OfAppQuerySet
@@ -58,7 +59,7 @@ class Media(models.Model):
         WANTED = "wanted", _("Waiting")
         STORED = "stored", _("Stored")
         FAILED = "failed", _("Failed")
-        PURGED = "purged", _("Deleted")
+        PURGED = "purged", pgettext_lazy("a file", "Deleted")
 
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="media")
     direction = models.CharField(max_length=3)
@@ -125,7 +126,9 @@ class SyncRun(models.Model):
         _("state"), max_length=8, choices=State.choices, default=State.RUNNING
     )
     cursor = models.CharField(_("cursor"), max_length=300, blank=True)
-    seen = models.PositiveIntegerField(_("seen"), default=0)
+    seen = models.PositiveIntegerField(
+        pgettext_lazy("of a directory", "seen"), default=0
+    )
     created = models.PositiveIntegerField(_("created"), default=0)
     updated = models.PositiveIntegerField(_("updated"), default=0)
     missing = models.PositiveIntegerField(_("missing"), default=0)

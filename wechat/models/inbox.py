@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.encryption import EncryptedBytesField
 from staff.models import Staff
@@ -39,7 +40,7 @@ class InboundEvent(models.Model):
     """
 
     class State(models.TextChoices):
-        NEW = "new", _("New")
+        NEW = "new", pgettext_lazy("an event", "New")
         DONE = "done", _("Done")
         IGNORED = "ignored", _("Ignored")
         DEAD = "dead", _("Dead")
@@ -52,7 +53,9 @@ class InboundEvent(models.Model):
     )
     dedupe_key = models.CharField(_("dedupe key"), max_length=400)
     kind = models.CharField(_("kind"), max_length=120)
-    subject = models.CharField(_("subject"), max_length=64, blank=True)
+    subject = models.CharField(
+        pgettext_lazy("an event", "subject"), max_length=64, blank=True
+    )
     body = EncryptedBytesField(_("body"))
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
     state = models.CharField(

@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from staff.models import Staff
 from wechat.models.accounts import App
@@ -109,7 +110,7 @@ class OutboundBatch(models.Model):
         related_name="batches",
         verbose_name=_("run"),
     )
-    number = models.PositiveIntegerField(_("number"))
+    number = models.PositiveIntegerField(pgettext_lazy("in a row", "number"))
     # What the writer finds its own rows by.
     reference = models.CharField(_("reference"), max_length=60, blank=True)
     kind = models.CharField(
@@ -215,7 +216,9 @@ class BatchAttempt(models.Model):
     attempt = models.UUIDField(_("attempt"))
     phase = models.CharField(_("phase"), max_length=16)
     at = models.DateTimeField(_("at"), default=timezone.now)
-    owner = models.CharField(_("owner"), max_length=64, blank=True)
+    owner = models.CharField(
+        pgettext_lazy("a process", "owner"), max_length=64, blank=True
+    )
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
     errcode = models.IntegerField(_("error code"), null=True, blank=True)
     evidence = models.JSONField(_("evidence"), default=dict, blank=True)

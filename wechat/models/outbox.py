@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from staff.models import Staff
 from wechat.models.accounts import Account, App
@@ -64,7 +65,9 @@ class OutboundMessage(models.Model):
         related_name="outbound_messages",
         verbose_name=_("app"),
     )
-    channel = models.CharField(_("channel"), max_length=16, choices=Channel.choices)
+    channel = models.CharField(
+        pgettext_lazy("of sending", "channel"), max_length=16, choices=Channel.choices
+    )
     kind = models.CharField(
         _("kind"), max_length=8, choices=Kind.choices, default=Kind.TEXT
     )
@@ -189,7 +192,9 @@ class Attempt(models.Model):
     attempt = models.UUIDField(_("attempt"))
     phase = models.CharField(_("phase"), max_length=16)
     at = models.DateTimeField(_("at"), default=timezone.now)
-    owner = models.CharField(_("owner"), max_length=64, blank=True)
+    owner = models.CharField(
+        pgettext_lazy("a process", "owner"), max_length=64, blank=True
+    )
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
     errcode = models.IntegerField(_("error code"), null=True, blank=True)
     evidence = models.JSONField(_("evidence"), default=dict, blank=True)

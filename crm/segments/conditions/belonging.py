@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from crm.models import CHANNELS, PURPOSES
 from crm.segments.conditions.declaring import Condition, ids, is_one_of, labelled
@@ -24,7 +25,7 @@ class Consent(Condition):
     params = (
         Param(
             "purpose",
-            _("to"),
+            pgettext_lazy("a purpose", "to"),
             "choice",
             choices=labelled((each, PURPOSES[each]) for each in _ASKED),
             is_required=True,
@@ -104,7 +105,13 @@ class Owner(Condition):
     on, label, group = "owner", _("Owner"), "place"
     params = (
         is_one_of(labelled([("in", _("is one of")), ("nobody", _("is nobody"))])),
-        ids("staff", _("people"), "staff", is_required=True, when={"is": ("in",)}),
+        ids(
+            "staff",
+            pgettext_lazy("colleagues", "people"),
+            "staff",
+            is_required=True,
+            when={"is": ("in",)},
+        ),
     )
     is_personal = False
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.registry import Text
 from crm.segments.params import Choice, Param
@@ -22,7 +23,7 @@ GROUPS: dict[str, Text] = {
     "identity": _("Identities and relations"),
     "tags": _("Tags and stages"),
     "orders": _("Orders"),
-    "events": _("What happened"),
+    "events": pgettext_lazy("behaviour", "What happened"),
     "value": _("Scores"),
     "consent": _("Consent and reach"),
     "place": _("Store and owner"),
@@ -63,7 +64,13 @@ PERIOD = (
     Param("since", _("from day"), "date"),
     Param("until", _("until day"), "date"),
 )
-TO = Param("to", _("and"), "number", is_required=True, when={"is": ("between",)})
+TO = Param(
+    "to",
+    pgettext_lazy("between … and", "and"),
+    "number",
+    is_required=True,
+    when={"is": ("between",)},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
