@@ -4,11 +4,13 @@ Left alone, the planner walks the index of the order for a rare tag through the 
 base, or sorts a quarter of it for a frequent one: it can't know which members carry what
 lately. So the page is looked for in steps, each bounded by rows read, cheapest first:
 
-1. among the `_NEAR` most recent members of the strictest index that has the order;
-2. all members one of the conditions holds for, when they are at most `_FEW`;
-3. as many as `_MANY` of them: their ids are held against the order in its index alone;
-4. among the `_FAR` most recent;
-5. all of them, by whatever plan, and sorted: conditions that are frequent each, and never
+1. all members a search holds for, when they are at most `_RARE`;
+2. among the `_NEAR` most recent members of the strictest index that has the order;
+3. all members one of the conditions holds for, when they are at most `_FEW`;
+4. as many as `_MANY` of them: rows of members are sorted where they are read, ids from
+   other tables held against the order in its index alone;
+5. among the `_FAR` most recent;
+6. all of them, by whatever plan, and sorted: conditions that are frequent each, and never
    meet. Its cost is that of reading the smaller of two large sets once.
 
 `./script/bench members` measures it.
@@ -17,7 +19,9 @@ lately. So the page is looked for in steps, each bounded by rows read, cheapest 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Q, QuerySet
 
@@ -25,8 +29,9 @@ from crm.models import Member
 from crm.narrowing import EQUAL, NOTHING, RANGE, Condition
 from staff.models import OrgUnit, Staff
 
-_NEAR, _FEW, _MANY, _FAR = 2_000, 5_000, 60_000, 20_000
-_FIRST_CANDIDATES = 500
+_RARE, _NEAR, _FEW, _MANY, _FAR = 1_000, 2_000, 5_000, 60_000, 20_000
+_FIRST_CANDIDATES = 200
+_FROM = 'FROM "crm_member"'
 ORDER = ("-last_seen_at", "-id")
 
 
@@ -51,11 +56,12 @@ class Recent:
         if not self.conditions:
             return self._walk(self.rows, offset, stop)
         searched = [c for c in self.conditions if c.is_rare]
-        found = self._among_few(searched, offset, stop)
+        found = self._among_few(searched, _RARE, offset, stop)
         if found is None:
             found = self._among_recent(_NEAR, offset, stop)
         if found is None:
-            found = self._among_few(self.conditions, offset, stop, known=searched)
+            others = [c for c in self.conditions if c not in searched]
+            found = self._among_few(others, _FEW, offset, stop)
         if found is None:
             found = self._among_many(offset, stop)
         if found is None:
@@ -67,11 +73,26 @@ class Recent:
 
     def _among_recent(self, most: int, start: int, stop: int) -> list[int] | None:
         """The page, if the `most` recent members hold it."""
-        walked = Member.objects.filter(self._leading())
-        nearest = self._walk(walked, 0, most)
-        found = self._walk(_only(self.rows, nearest), start, stop)
-        is_complete = len(found) == stop - start or len(nearest) < most
+        walked = Member.objects.filter(self._leading()).order_by(*ORDER)
+        try:
+            query, params = self._page_of(walked[:most], start, stop)
+        except EmptyResultSet:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(query, params)
+            found = [key for (key,) in cursor.fetchall()]
+        is_complete = len(found) == stop - start or not walked[most - 1 : most].exists()
         return found if is_complete else None
+
+    def _page_of(
+        self, walked: QuerySet[Member], start: int, stop: int
+    ) -> tuple[str, list[Any]]:
+        """The page, of these members alone: read in their order, not looked up by key."""
+        page = self.rows.order_by(*ORDER).values_list("pk")[start:stop]
+        query, params = page.query.sql_with_params()
+        columns, _table, rest = query.partition(_FROM)
+        inner, inner_params = walked.query.sql_with_params()
+        return f"{columns} FROM ({inner}) crm_member {rest}", [*inner_params, *params]
 
     def _leading(self) -> Q:
         """What an index in the order of the list can begin with."""
@@ -83,45 +104,67 @@ class Recent:
         return leading
 
     def _among_few(
-        self,
-        conditions: Sequence[Condition],
-        start: int,
-        stop: int,
-        known: Sequence[Condition] = (),
+        self, conditions: Sequence[Condition], most: int, start: int, stop: int
     ) -> list[int] | None:
-        """The page, if one of the conditions holds for few members."""
+        """The page, if one of the conditions holds for at most `most` members."""
         for condition in conditions:
-            if condition.rows is None or condition in known:
+            if condition.rows is None:
                 continue
-            few = list(condition.rows[: _FEW + 1])
-            if len(few) <= _FEW:
+            few = list(condition.rows[: most + 1])
+            if len(few) <= most:
                 return self._walk(_only(self.rows, few), start, stop)
         return None
 
     def _among_many(self, start: int, stop: int) -> list[int] | None:
         """The page, if one of the conditions holds for at most `_MANY` members."""
         for condition in self.conditions:
-            if condition.rows is None:
-                continue
-            many = list(condition.rows[: _MANY + 1])
-            if len(many) <= _MANY:
-                return self._in_order_of_index(many, start, stop)
+            if condition.rows is not None:
+                found = self._among_all_of(condition.rows, start, stop)
+                if found is not None:
+                    return found
         return None
 
-    def _in_order_of_index(self, keys: list[int], start: int, stop: int) -> list[int]:
-        # A set of its own kind, so that the planner neither sorts the keys' rows nor
-        # looks each up: it walks the order, whose index holds all it needs.
-        walked = Member.objects.filter(self.scope).extra(
-            where=["(crm_member.id IN (SELECT unnest(%s::bigint[]))) IS TRUE"],
-            params=[keys],
-        )
+    def _among_all_of(
+        self, rows: QuerySet[Any], start: int, stop: int
+    ) -> list[int] | None:
         most = max(_FIRST_CANDIDATES, 4 * stop)
         while True:
-            nearest = self._walk(walked, 0, most)
+            count, nearest = self._nearest(rows, most)
+            if count > _MANY:
+                return None
             found = self._walk(_only(self.rows, nearest), start, stop)
             if len(found) == stop - start or len(nearest) < most:
                 return found
             most *= 10
+
+    def _nearest(self, rows: QuerySet[Any], most: int) -> tuple[int, list[int]]:
+        """How many of `rows` there are, counted up to `_MANY` and one, and the `most` of
+        them seen last, in the order of the list."""
+        try:
+            query, params = self._nearest_in_sql(rows, most)
+        except EmptyResultSet:
+            return 0, []
+        with connection.cursor() as cursor:
+            cursor.execute(query, params)
+            count, nearest = cursor.fetchone()
+        return count, nearest
+
+    def _nearest_in_sql(self, rows: QuerySet[Any], most: int) -> tuple[str, list[Any]]:
+        if rows.model is Member:
+            # Their rows are read anyway: they are sorted there.
+            rows = rows.filter(self.scope).values_list("pk", "last_seen_at")
+            many, params = rows[: _MANY + 1].query.sql_with_params()
+            nearest = "SELECT id FROM many ORDER BY last_seen_at DESC, id DESC LIMIT %s"
+            return _counted("id, last_seen_at", many, nearest), [*params, most]
+        many, params = rows[: _MANY + 1].query.sql_with_params()
+        # Written so that the planner neither sorts the members' rows nor looks each up:
+        # it walks the order, whose index holds all it needs.
+        walked = Member.objects.filter(self.scope).extra(
+            where=["(crm_member.id IN (SELECT id FROM many)) IS TRUE"]
+        )
+        found = walked.order_by(*ORDER).values_list("pk")[:most]
+        nearest, more = found.query.sql_with_params()
+        return _counted("id", many, nearest), [*params, *more]
 
     def _among_all(self, start: int, stop: int) -> list[int]:
         # OFFSET 0 keeps the planner from walking the index of the order for it.
@@ -134,6 +177,14 @@ class Recent:
                 [*params, start, stop - start],
             )
             return [key for key, _seen in cursor.fetchall()]
+
+
+def _counted(columns: str, many: str, nearest: str) -> str:
+    """One row, also where nobody is found: how many there are, and the nearest."""
+    return (
+        f"WITH many ({columns}) AS MATERIALIZED ({many})"  # noqa: S608
+        f" SELECT (SELECT count(*) FROM many), ARRAY({nearest})"
+    )
 
 
 def _only(rows: QuerySet[Member], keys: list[int]) -> QuerySet[Member]:

@@ -176,7 +176,7 @@ def test_every_way_to_a_page_gives_the_same_rows(world, supervisor, tags, monkey
         *((5, 2, 2, 9), (5, 100, 100, 9), (5, 2, 100, 9), (5, 2, 20, 9)),
         *((5, 2, 2, 100), (1000, 1000, 1000, 1000)),
     ):
-        bounds = {"_NEAR": near, "_FEW": few, "_MANY": many, "_FAR": far}
+        bounds = {"_RARE": few, "_NEAR": near, "_FEW": few, "_MANY": many, "_FAR": far}
         bounds["_FIRST_CANDIDATES"] = 3
         for name, value in bounds.items():
             monkeypatch.setattr(recent, name, value)
