@@ -167,7 +167,7 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
-        return super().get_queryset(request).order_by("-id")
+        return super().get_queryset(request).order_by("-at", "-id")
 
     def audit_label(self, obj: Any) -> str:
         return ""

@@ -22,7 +22,9 @@ from unfold.sites import UnfoldAdminSite
 from core.templatetags.frame import MOST_KEPT
 from privatedomain import navigation
 from privatedomain.admin_site import OF_REQUEST
+from service.models import Conversation
 from tests.conftest import build_staff
+from tests.core.worlds import World
 
 THEME = Path(unfold.__file__).parent / "templates"
 # What ours were made from: a new release of the theme must be read before these change.
@@ -233,3 +235,14 @@ def test_a_list_reads_its_headers_once_and_marks_each_row_by_its_own_key(
         is_english = person is reader
         assert ('aria-label="Select record"' in boxes[0]) == is_english
     assert len(read) == 2 * len(set(read))
+
+
+def test_a_row_that_cannot_be_chosen_calls_its_first_figure_by_its_column(
+    db: None,
+) -> None:
+    world = World("Labels")
+    world.row(Conversation)
+    page = _client(world.viewer).get(reverse("admin:service_conversation_changelist"))
+    labels = re.findall(r'<td[^>]*data-label="([^"]*)"', page.content.decode())
+    assert labels[:2] == ["编号", "会员"]
+    assert "选择此行" not in labels
