@@ -147,6 +147,7 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
         *("when", "member", "account", "score_shown", "words", "agent", "number")
     ]
     list_display_links = ["when"]
+    ordering = ["-at", "-id"]
     list_filter = ["score", "at", "agent", "conversation__app__account"]
     list_select_related = [
         "conversation__member",
@@ -165,9 +166,6 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
     ]
     readonly_fields = fields
     actions = None
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
-        return super().get_queryset(request).order_by("-at", "-id")
 
     def audit_label(self, obj: Any) -> str:
         return ""

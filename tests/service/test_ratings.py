@@ -349,6 +349,21 @@ def test_supervisors_read_the_ratings_of_their_own(
     assert browser_of(agent).get(address).status_code == 403
 
 
+def test_the_newest_rating_stands_first_whenever_it_was_kept(
+    brand: Side, agent: Any
+) -> None:
+    for words_said, days in (("刚才的话", 0), ("上周的话", 7)):
+        brand.queue.asks_rating = True
+        brand.queue.save()
+        rate(closed(brand, agent), score=5, words=words_said, seen="0")
+        Rating.objects.filter(words=words_said).update(
+            at=timezone.now() - timedelta(days=days)
+        )
+    chief = browser_of(brand.agent("supervisor"))
+    page = words(chief.get(reverse("admin:service_rating_changelist")))
+    assert page.index("刚才的话") < page.index("上周的话")
+
+
 def test_a_purge_leaves_the_score_and_no_word(brand: Side, agent: Any) -> None:
     conversation = closed(brand, agent)
     do(agent, conversation, "praise", words="夸了")
