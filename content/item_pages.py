@@ -95,6 +95,7 @@ def add(request: HttpRequest) -> HttpResponse:
         request,
         "content/item.html",
         title=_("New content"),
+        above=[Item],
         context=context,
         status=400 if form.is_bound else 200,
     )
@@ -207,6 +208,7 @@ def _page(
         request,
         "content/item.html",
         title=item.title,
+        above=[Item],
         context=context,
         status=409 if refusal else status,
     )
@@ -459,6 +461,7 @@ def compare(request: HttpRequest, item: Item) -> HttpResponse:
         request,
         "content/compare.html",
         title=_("Versions of %(title)s") % {"title": item.title},
+        above=[item],
         context=context,
     )
 

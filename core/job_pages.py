@@ -44,6 +44,7 @@ def page(request: HttpRequest, job_id: int) -> TemplateResponse:
         request,
         "console/job.html",
         title=_title(job),
+        above=[(_("Jobs"), reverse("admin:jobs"))],
         context={"job": job, "about": _about(job)},
     )
 

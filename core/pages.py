@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -14,6 +16,8 @@ from django.utils.translation import gettext as _
 from core import live
 from core.registry import Text
 
+Place = type[Model] | Model | tuple[Text, str]
+
 
 def console_page(
     request: HttpRequest,
@@ -21,19 +25,23 @@ def console_page(
     *,
     title: Text,
     lead: Text = "",
+    above: Sequence[Place] = (),
     context: dict[str, Any] | None = None,
     status: int = 200,
 ) -> TemplateResponse:
     """Render `template` (extending console/page.html) in the console's frame.
 
-    `lead`: one line under the title saying what the page is for. The view itself checks
-    the permission (`admin.site.admin_view` checks the log-in only).
+    `lead`: one line under the title saying what the page is for. `above`: the way back,
+    shown before the title: a model for its list, a row for its list and its page, or a
+    title with an address; lists the person may not open are left out. The view itself
+    checks the permission (`admin.site.admin_view` checks the log-in only).
     """
     request.current_app = admin.site.name
     frame = {
         **admin.site.each_context(request),
         "title": title,
         "lead": lead,
+        "above": above,
         "live_url": live.address(request),
         **(context or {}),
     }

@@ -221,6 +221,7 @@ def _page(
         request,
         "crm/bulk.html",
         title=verb.action.label,
+        above=[Member],
         context=context,
         status=status,
     )

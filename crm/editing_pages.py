@@ -64,6 +64,7 @@ def _page(
         request,
         "crm/member_edit.html",
         title=_("Edit %(member)s") % {"member": form.member},
+        above=[form.member],
         context={"form": form, "member": form.member},
         status=status,
     )

@@ -126,6 +126,7 @@ def show_review(
         request,
         "crm/match_review.html",
         title=_("One person or two?"),
+        above=[MatchReview],
         context=context,
         status=status,
     )
@@ -226,7 +227,11 @@ def _look_up(request: HttpRequest, member: Member | None) -> HttpResponse:
         "has_more": len(found) == FOUND,
     }
     return console_page(
-        request, "crm/merge_new.html", title=_("Merge two records"), context=context
+        request,
+        "crm/merge_new.html",
+        title=_("Merge two records"),
+        above=[member or Merge],
+        context=context,
     )
 
 
@@ -262,6 +267,7 @@ def _compare(request: HttpRequest, member: Member, other: Member) -> HttpRespons
         request,
         "crm/merge_compare.html",
         title=_("Merge two records"),
+        above=[member],
         context=context,
         status=409 if error else 200,
     )
@@ -308,7 +314,12 @@ def show_merge(
         "reason": reason,
     }
     return console_page(
-        request, "crm/merge.html", title=_("Merge"), context=context, status=status
+        request,
+        "crm/merge.html",
+        title=_("Merge"),
+        above=[Merge],
+        context=context,
+        status=status,
     )
 
 

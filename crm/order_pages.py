@@ -78,6 +78,7 @@ def show(
         request,
         "crm/order.html",
         title=_("Order %(code)s") % {"code": order.code},
+        above=[Order],
         context=context,
     )
 

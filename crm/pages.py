@@ -96,7 +96,12 @@ def show_with(
         **more,
     }
     page = console_page(
-        request, "crm/member.html", title=str(member), context=context, status=status
+        request,
+        "crm/member.html",
+        title=str(member),
+        above=[Member],
+        context=context,
+        status=status,
     )
     page["Cache-Control"] = "no-store"
     return page

@@ -96,6 +96,7 @@ def holding(request: HttpRequest) -> HttpResponseBase:
         request,
         "privatedomain/holding.html",
         title=_("Held sending"),
+        above=[(_("System health"), reverse("admin:health"))],
         lead=_("After a restore nothing is sent until an administrator has looked."),
         context={
             "instance": Instance.objects.filter(pk=1).first(),

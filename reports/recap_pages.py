@@ -78,6 +78,7 @@ def _page(
         request,
         "reports/recap.html",
         title=_("Recap of %(campaign)s") % {"campaign": campaign},
+        above=[campaign],
         context=context,
         status=status,
     )

@@ -120,6 +120,7 @@ def page(
         request,
         "campaigns/board.html",
         title=campaign.name,
+        above=[Campaign],
         context=context,
         status=status,
     )

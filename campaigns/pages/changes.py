@@ -70,6 +70,7 @@ def move(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         request,
         "campaigns/move.html",
         title=_("Move the live date: %(name)s") % {"name": campaign.name},
+        above=[campaign],
         lead=_("What has not gone out moves along; what went out stays as it was."),
         context={
             "campaign": campaign,
@@ -113,6 +114,7 @@ def edit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         request,
         "campaigns/edit.html",
         title=_("Edit: %(name)s") % {"name": campaign.name},
+        above=[campaign],
         context={"campaign": campaign, "form": form},
         status=422 if form.is_bound else 200,
     )
@@ -147,6 +149,7 @@ def end(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         request,
         "campaigns/end.html",
         title=_("End: %(name)s") % {"name": campaign.name},
+        above=[campaign],
         context={
             "campaign": campaign,
             "left": plans.unfinished(campaign),

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from campaigns import plans
 from campaigns.blueprints import in_order, phase_of
 from campaigns.forms import CampaignForm, add_refusal
-from campaigns.models import CampaignTemplate, GateItem
+from campaigns.models import Campaign, CampaignTemplate, GateItem
 from campaigns.models.plan import PhaseKind
 from campaigns.pages.access import ADD
 from core.errors import AppError
@@ -75,6 +75,7 @@ def create(request: HttpRequest) -> HttpResponse:
         request,
         "campaigns/new.html",
         title=_("New campaign"),
+        above=[Campaign],
         lead=_(
             "Start from how such a campaign usually runs; everything can be changed."
         ),

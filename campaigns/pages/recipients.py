@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from campaigns import counts, reasons
 from campaigns.models import Recipient, Touch
 from campaigns.pages import access, facts
+from campaigns.pages.touches import address
 from core.pages import console_page
 from staff.requests import require
 
@@ -40,6 +41,7 @@ def show(request: HttpRequest, touch: Touch) -> HttpResponse:
         request,
         "campaigns/recipients.html",
         title=_("Recipients: %(name)s") % {"name": touch.name},
+        above=[touch.campaign, (touch.name, address(touch))],
         context={
             "touch": touch,
             "rows": [(row, reasons.label(row.reason)) for row in shown],

@@ -64,6 +64,7 @@ def add(request: HttpRequest) -> HttpResponse:
         request,
         "campaigns/touch_new.html",
         title=_("New touch"),
+        above=[campaign or Campaign],
         lead=_("One message to one audience: what, to whom and when come next."),
         context={
             "campaign": campaign,
@@ -169,6 +170,7 @@ def page(
         request,
         "campaigns/touch.html",
         title=touch.name,
+        above=[touch.campaign],
         context=context,
         status=status,
     )

@@ -73,12 +73,11 @@ def kept(parser: Parser, token: Token) -> KeptNode:
 @register.simple_tag(takes_context=True)
 def crumbs(context: Context) -> SafeString:
     """The way to the page: app, list as the menu calls it, row as its admin does."""
-    shown = []
-    before = None
+    way: list[tuple[str, str]] = []
     for title, link in _way(context):
-        if title != before:
-            shown.append(_crumb(title, link))
-        before = title
+        if not way or way[-1][0] != title:
+            way.append((title, link))
+    shown = [_crumb(title, link) for title, link in way]
     between = '<span class="pd-crumb-between" aria-hidden="true">›</span>'
     return format_html(
         '<span class="pd-crumbs">{}</span>',
@@ -106,10 +105,24 @@ def _way(context: Context) -> list[tuple[str, str]]:
         way = [_app(row._meta), *_row(row)]
     elif page is not None:
         way = [_app(page.opts), _list(page.opts)]
+    for place in context.get("above") or ():
+        way += _above(context, place)
     title = context.get("content_title")
     if title and not opts:
         way.append((_capitalised(title), ""))
     return way
+
+
+def _above(
+    context: Context, place: type[Model] | Model | tuple[Any, str]
+) -> list[tuple[str, str]]:
+    """What stands before the title of a page of our own (core.pages.console_page)."""
+    if isinstance(place, tuple):
+        return [(str(place[0]), place[1])]
+    page = admin.site._registry.get(place if isinstance(place, type) else type(place))
+    if page is None or not page.has_view_or_change_permission(context["request"]):
+        return []
+    return [_list(place._meta)] if isinstance(place, type) else _row(place)
 
 
 def _app(opts: Options[Any]) -> tuple[str, str]:

@@ -174,6 +174,7 @@ def _form(
         request,
         "crm/export_new.html",
         title=_("Export: %(kind)s") % {"kind": kind.label},
+        above=[(_("Exports"), reverse("admin:crm_exports"))],
         context={
             "kind": kind,
             "query": query,

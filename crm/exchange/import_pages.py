@@ -150,6 +150,7 @@ def _page(
         request,
         "crm/import.html",
         title=_("Import: %(file)s") % {"file": batch.file_name},
+        above=[(_("Imports"), reverse("admin:crm_imports"))],
         lead=str(batch.get_kind_display()),
         context=context,
         status=status,

@@ -235,6 +235,7 @@ def _page(
         request,
         "crm/segment.html",
         title=titles[Kind(segment.kind)] if is_new else segment.name,
+        above=[Segment],
         context={
             "segment": segment,
             "draft": draft,

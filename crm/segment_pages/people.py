@@ -99,6 +99,7 @@ def _page(
         request,
         "crm/segment_people.html",
         title=segment.name,
+        above=[Segment],
         context=context,
         status=status,
     )

@@ -41,6 +41,7 @@ def show(request: HttpRequest, segment: Segment) -> HttpResponse:
         request,
         "crm/segment_versions.html",
         title=segment.name,
+        above=[Segment],
         context={
             "page": page,
             "versions": [

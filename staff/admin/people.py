@@ -177,6 +177,7 @@ class StaffAdmin(ScopedAdmin):
             request,
             "staff/secret_once.html",
             title=_("Temporary password"),
+            above=[person],
             lead=_("Shown this once. It opens only the page where it is replaced."),
             context={"person": person, "secret": password, "is_password": True},
         )
@@ -237,6 +238,7 @@ class StaffAdmin(ScopedAdmin):
                 request,
                 "staff/secret_once.html",
                 title=_("API token"),
+                above=[person],
                 lead=_("Shown this once; afterwards it can only be revoked."),
                 context={"person": person, "secret": token},
             )

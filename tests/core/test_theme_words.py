@@ -15,9 +15,10 @@ import pytest
 import unfold
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from core.pages import console_page
 from privatedomain.translations import BASE_DIR
 from tests.conftest import build_staff
 from tests.core.worlds import World
@@ -82,6 +83,20 @@ def test_lists_and_forms_show_no_english_of_the_theme(
             if english:
                 shown[address] = english
     assert shown == {}
+
+
+def test_pages_of_our_own_lead_back_to_lists_the_person_may_open(db: None) -> None:
+    request = RequestFactory().get("/")
+    row = Group.objects.get(name="agent")
+    address = reverse("admin:auth_group_changelist")
+    for role, back in (("administrator", [address]), ("agent", [])):
+        request.user = build_staff(role)
+        shown = console_page(
+            request, "console/page.html", title="一件事", above=[row, ("任务", "/x/")]
+        )
+        crumbs = re.findall(r'href="([^"]*)" class="pd-crumb"', shown.render().text)
+        assert crumbs[: len(back)] == back, role
+        assert crumbs[-1] == "/x/", role
 
 
 def test_crumbs_and_titles_call_roles_what_the_menu_calls_them(db: None) -> None:

@@ -188,6 +188,7 @@ class InboundEventAdmin(PanelAdmin):
             request,
             "wechat/inbound_body.html",
             title=kinds.in_words(event.kind),
+            above=[InboundEvent],
             lead=_(
                 "The content as the platform sent it. That you read it is on record."
             ),
@@ -230,6 +231,7 @@ class InboundEventAdmin(PanelAdmin):
                 request,
                 "wechat/inbound_replay.html",
                 title=_("Replay failed events"),
+                above=[InboundEvent],
                 lead=_("What will be done, and what is left out and why."),
                 context={
                     "chosen": chosen,
