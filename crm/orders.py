@@ -27,6 +27,9 @@ from crm.phones import normalise
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
 
+# In yuan: what one line may cost, and all of an order together.
+LARGEST = Decimal("999999999.99")
+
 
 class Unknown(AppError):
     """A product, store, account or category of the order is not one of ours."""
@@ -54,6 +57,18 @@ class RefundTooMuch(AppError):
 
     code = "refund_too_much"
     message = gettext_lazy("More would go back than was paid.")
+
+
+class NothingBack(AppError):
+    code = "nothing_back"
+    message = gettext_lazy("A refund of nothing is none: name the amount.")
+
+
+class TooLarge(AppError):
+    code = "amount_too_large"
+    message = gettext_lazy(
+        "The items cost more than an order can: look at the amounts."
+    )
 
 
 class OtherRefund(AppError):
@@ -141,9 +156,13 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
     """Write an order; it and whether it is new. Telling it again changes nothing.
 
     A buyer nobody knows keeps the order waiting under their buyer id
-    (crm.matching.bind_buyer). Raises Unknown with the numbers of products; OtherStore
-    for an order of a unit the actor's place does not reach.
+    (crm.matching.bind_buyer). Lines, once told, are all the order has; without lines and
+    amount what it costs stays as it stands. Raises Unknown with the numbers of products;
+    OtherStore for an order of a unit the actor's place does not reach; TooLarge;
+    RefundTooMuch when more went back already than it now would cost.
     """
+    if sum((line.amount for line in told.lines), Decimal(0)) > LARGEST:
+        raise TooLarge
     products = _products(controller, told.lines)
     member = member_of(controller, told.buyer)
     if member is not None and told.buyer.buyer:
@@ -151,11 +170,15 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
         if bound is None:  # known as somebody else's: the pair is on the review list
             member = matching.find_by(controller, buyer=told.buyer.buyer).member
     data = _as_data(told, products, member)
-    stands = orders_loading.standing(controller.pk, [data.key])
-    if data.key in stands and not _reaches(actor, stands[data.key][0]):
+    known = orders_loading.standing(controller.pk, [data.key]).get(data.key)
+    if known is not None and not _reaches(actor, known.unit):
         raise OtherStore
+    if known is not None and not data.items and data.amount is None:
+        data.amount = known.amount
     written = orders_loading.write(controller.pk, [data])[data.key]
     order = Order.objects.get(pk=written.pk)
+    if order.net < 0:
+        raise RefundTooMuch
     if written.is_new:
         audit.record(
             "crm.order.recorded",
@@ -203,6 +226,7 @@ def _as_data(told: Told, products: dict[str, int], member: Member | None) -> Ord
             Item(products[line.product], line.quantity, line.amount)
             for line in told.lines
         ],
+        is_whole=bool(told.lines),
     )
 
 
@@ -255,8 +279,11 @@ def refund(
 ) -> tuple[Refund, bool]:
     """Note money that went back; the refund and whether it is new.
 
-    Raises NothingPaid, RefundTooMuch, OtherRefund (the number with another amount).
+    Raises NothingBack, NothingPaid, RefundTooMuch, OtherRefund (the number with another
+    amount).
     """
+    if amount <= 0:
+        raise NothingBack
     held = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
     known = held.refunds.filter(code=code).first()
     if known is not None:

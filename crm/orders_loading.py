@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -62,6 +62,8 @@ class OrderData:
     note: str = ""
     items: list[Item] = field(default_factory=list)
     refunds: list[Back] = field(default_factory=list)
+    # The items are all there are: those of before that are not among them go.
+    is_whole: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -77,16 +79,26 @@ class Written:
     member: int | None
 
 
+class Standing(NamedTuple):
+    """An order as it is known already; amounts in yuan."""
+
+    pk: int
+    unit: int | None
+    member: int | None
+    amount: Decimal
+    refunded: Decimal
+
+
 def standing(
     controller: int, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[int | None, int | None]]:
-    """(store, member) of the orders that are known already, locked."""
+) -> dict[tuple[str, str], Standing]:
+    """The orders that are known already, locked."""
     if not keys:
         return {}
     shops, codes = zip(*keys, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(_STANDING, [list(shops), list(codes), controller])
-        return {(shop, code): (unit, member) for shop, code, unit, member in cursor}
+        return {(shop, code): Standing(*rest) for shop, code, *rest in cursor}
 
 
 def write(
@@ -157,6 +169,9 @@ def _write_items(
             row = rows.setdefault((pk, item.product), [pk, item.product, 0, Decimal(0)])
             row[2] += item.quantity
             row[3] += item.amount
+    whole = [written[order.key].pk for order in orders if order.is_whole]
+    if whole:
+        cursor.execute(_DROP_ITEMS, [whole, *map(list, zip(*rows, strict=True))])
     if rows:
         columns = zip(*rows.values(), strict=True)
         cursor.execute(_ITEMS, [list(column) for column in columns])
@@ -183,10 +198,11 @@ def _add_up(
     refunded = [written[order.key].pk for order in orders if order.refunds]
     if refunded:
         cursor.execute(_SUM_OF_REFUNDS, [refunded])
+    cursor.execute(_SETTLE, [[each.pk for each in written.values()]])
 
 
 _STANDING = """
-SELECT o.shop, o.code, o.org_unit_id, o.member_id
+SELECT o.shop, o.code, o.id, o.org_unit_id, o.member_id, o.amount, o.refunded
 FROM unnest(%s::text[], %s::text[]) AS wanted (shop, code)
 JOIN crm_order o ON o.controller_id = %s
     AND o.shop = wanted.shop AND o.code = wanted.code
@@ -231,6 +247,11 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::integer[], %s::numeric[])
 ON CONFLICT (order_id, product_id) DO UPDATE
 SET quantity = EXCLUDED.quantity, amount = EXCLUDED.amount
 """
+_DROP_ITEMS = """
+DELETE FROM crm_orderitem item WHERE item.order_id = ANY(%s) AND NOT EXISTS (
+    SELECT FROM unnest(%s::bigint[], %s::bigint[]) AS told (order_id, product_id)
+    WHERE told.order_id = item.order_id AND told.product_id = item.product_id)
+"""
 _REFUNDS = """
 INSERT INTO crm_refund (order_id, code, amount, at, reason)
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::numeric[], %s::timestamptz[], %s::text[])
@@ -243,12 +264,19 @@ UPDATE crm_order SET amount = coalesce(
 WHERE id = ANY(%s)
 """
 _SUM_OF_REFUNDS = """
-UPDATE crm_order SET refunded = back.total,
-    state = CASE WHEN crm_order.state IN ('pending', 'cancelled') THEN crm_order.state
-        WHEN back.total >= crm_order.amount THEN 'refunded' ELSE 'part_back' END
+UPDATE crm_order SET refunded = back.total
 FROM (SELECT order_id, sum(amount) AS total FROM crm_refund
     WHERE order_id = ANY(%s) GROUP BY order_id) back
 WHERE crm_order.id = back.order_id
+"""
+# What went back of an order that was paid says its state, whatever came first: the
+# refund, another amount, or that it was paid after all.
+_SETTLE = """
+UPDATE crm_order SET state = settled.state
+FROM (SELECT id, CASE WHEN refunded >= amount THEN 'refunded' ELSE 'part_back' END AS state
+    FROM crm_order WHERE id = ANY(%s) AND refunded > 0
+        AND state IN ('paid', 'part_back', 'refunded')) settled
+WHERE crm_order.id = settled.id AND crm_order.state <> settled.state
 """
 _ADOPT = """
 UPDATE crm_order SET member_id = given.member

@@ -19,8 +19,8 @@ from crm.exchange.member_rows import MemberRows
 from crm.exchange.people import Person
 from crm.exchange.reading import Row
 from crm.exchange.values import BadCell
-from crm.models import Category, Identity, Member, Order, Product
-from crm.orders_loading import Back, Item, OrderData
+from crm.models import Category, Identity, Member, Order, Product, Refund
+from crm.orders_loading import Back, Item, OrderData, Standing
 
 MAX_ITEMS = 500
 # What every row of an order says of the whole order.
@@ -41,6 +41,7 @@ class Sheaf:
     rows: list[dict[str, Any]] = field(default_factory=list)
     person: Person | None = None
     verdict: Verdict = field(default_factory=lambda: Verdict(Decision()))
+    known: Standing | None = None
     bad: dict[int, list[BadCell]] = field(default_factory=dict)
 
     @cached_property
@@ -282,7 +283,7 @@ class OrderRows(MemberRows):
         self,
         sheaves: list[Sheaf],
         found: Known,
-        stand: dict[tuple[str, str], tuple[int | None, int | None]],
+        stand: dict[tuple[str, str], Standing],
         outcome: Outcome,
     ) -> list[Sheaf]:
         """The orders that may be written, each knowing whose it is."""
@@ -293,9 +294,11 @@ class OrderRows(MemberRows):
         for sheaf in sheaves:
             sheaf.verdict = self._verdict(sheaf, found)
             member, code = sheaf.verdict.member, sheaf.verdict.refusal
-            key = (sheaf.shop, sheaf.code)
-            if key in stand and not self.context.covers(stand[key][0]):
+            sheaf.known = stand.get((sheaf.shop, sheaf.code))
+            if sheaf.known and not self.context.covers(sheaf.known.unit):
                 code = "foreign_order"
+            elif sheaf.known and self._is_more_back_than_paid(sheaf, sheaf.known):
+                code = "refund_too_large"
             elif member and not self.context.covers(units.get(member)):
                 code = "out_of_scope"
             if code:
@@ -306,6 +309,20 @@ class OrderRows(MemberRows):
                 if member and sheaf.person:
                     found.gave(member, sheaf.person)
         return owned
+
+    def _is_more_back_than_paid(self, sheaf: Sheaf, known: Standing) -> bool:
+        """Whether the file's refunds and those known already are too much together."""
+        if not known.refunded:
+            return False
+        data = self._data(sheaf, is_final=False)
+        codes = [back.code for back in data.refunds]
+        stand = Refund.objects.filter(order=known.pk, code__in=codes)
+        told = set(stand.values_list("code", flat=True))
+        fresh = (back.amount for back in data.refunds if back.code not in told)
+        paid = orders_loading.amount_of(data)
+        if data.amount is None:
+            paid = max(paid, known.amount)
+        return sum(fresh, known.refunded) > paid
 
     def _verdict(self, sheaf: Sheaf, found: Known) -> Verdict:
         """Whose the order is: as crm.orders.record, a buyer who is known has it."""
@@ -422,6 +439,8 @@ def _refunds(sheaf: Sheaf, data: OrderData) -> list[Back]:
         found[code] = Back(code, amount, at, row.get("refund_reason", ""))
     if not found and data.state == Order.State.REFUNDED:
         at = data.paid_at or data.placed_at
-        amount = orders_loading.amount_of(data)
-        found[""] = Back(f"{sheaf.code[:62]}-R", amount, at)
+        before = sheaf.known.refunded if sheaf.known else Decimal(0)
+        left = orders_loading.amount_of(data) - before
+        if left > 0:
+            found[""] = Back(f"{sheaf.code[:62]}-R", left, at)
     return list(found.values())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from crm import matching
+from crm import matching, orders
 from crm.exchange import known
 from crm.models import Identity, MatchReview, Member, Merge, Order
 from tests.crm.imported import HEAD, bring_in, problems, with_manager
@@ -205,3 +207,22 @@ def test_every_row_is_applied_or_listed(place: SimpleNamespace) -> None:
     ]
     assert batch.counts == {"new": 1, "refused": 5}
     assert Member.objects.get().org_unit == place.store
+
+
+def test_what_the_shop_told_of_refunds_counts_beside_the_file(
+    place: SimpleNamespace,
+) -> None:
+    text = "订单号,会员号,下单时间,实付金额,退款金额,订单状态\n"
+    sold = text + "C1,V7,2026-05-01,100,,已付款\nC2,V7,2026-05-01,100,,已付款\n"
+    bring_in(place.client, sold, {"kind": "orders"}, shop="mini")
+    at = datetime(2026, 5, 2, tzinfo=UTC)
+    for order in Order.objects.all():
+        orders.refund(order, code="R1", amount=Decimal(60), at=at, actor=place.manager)
+    again = text + "C1,V7,2026-05-01,100,,已退款\nC2,V7,2026-05-01,100,50,部分退款\n"
+    for _turn in range(2):  # the second time everything is as it stands
+        batch = bring_in(place.client, again, {"kind": "orders"}, shop="mini")
+        assert [(line, code) for line, _c, code in problems(batch)] == [
+            (3, "refund_too_large")
+        ]
+    rows = Order.objects.order_by("code").values_list("refunded", "state")
+    assert list(rows) == [(100, "refunded"), (60, "part_back")]

@@ -151,6 +151,42 @@ def test_refunds_add_up_and_never_twice_nor_above_what_was_paid(seller):
     assert refused.json()["code"] == "nothing_paid"
 
 
+def test_an_order_told_anew_has_the_items_and_the_state_it_has_now(
+    brand, seller, serum
+):
+    Product.objects.create(
+        controller=brand.unit, code="S2", name="面霜", category=serum.category
+    )
+    line = {"quantity": 1, "amount": "100.00"}
+    both = [{"product": "S1", **line}, {"product": "S2", **line}]
+
+    def told(**fields):
+        body = {"shop": "mini", "code": "A1", "placed_at": AT}
+        answer = post(seller, "orders", **body | fields).json()
+        return answer["state"], answer["amount"], len(answer["items"])
+
+    assert told(items=both) == ("paid", "200.00", 2)
+    assert told(items=both[:1]) == ("paid", "100.00", 1), "the other was taken out"
+    assert told(after_sales="open") == ("paid", "100.00", 1), "nothing said of items"
+    pk = Order.objects.get().pk
+    nothing = post(seller, f"orders/{pk}/refunds", code="R0", amount="0", at=AT)
+    assert nothing.json()["code"] == "nothing_back"
+    post(seller, f"orders/{pk}/refunds", code="R1", amount="60", at=AT)
+    assert told(amount="60") == ("refunded", "60.00", 1)
+    assert told(amount="100") == ("part_back", "100.00", 1)
+    assert told(state="cancelled", amount="100")[0] == "cancelled"
+    assert told(amount="100")[0] == "part_back", "paid after all, less what went back"
+    lower = order(seller, amount="59.99")
+    assert (lower.status_code, lower.json()["code"]) == (409, "refund_too_much")
+    assert Order.objects.get().amount == 100
+
+
+def test_items_that_cost_more_than_an_order_can_are_refused(seller, serum):
+    line = {"product": "S1", "quantity": 100_000, "amount": "999999999.99"}
+    answer = order(seller, items=[line] * 2)
+    assert (answer.status_code, answer.json()["code"]) == (409, "amount_too_large")
+
+
 def test_products_are_put_by_their_number_and_shown_page_by_page(brand, seller, serum):
     def put(**fields):
         body = {"code": "S1", "name": "精华", "category": "skin", "price": "199.00"}
