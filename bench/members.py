@@ -281,7 +281,11 @@ def _segment(identities: Any) -> Any:
     chosen = {key for key in keys.values_list("member", flat=True) if key % 50 == 7}
     with transaction.atomic():
         made = Segment.objects.create(
-            controller=manager.org_unit, name="bench", kind="list", owner=manager
+            controller=manager.org_unit,
+            name="bench",
+            kind="list",
+            owner=manager,
+            member_count=len(chosen),
         )
         SegmentMember.objects.bulk_create(
             [SegmentMember(segment=made, member_id=key) for key in chosen],

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ScopedAdmin
-from crm import bulk_pages, filter_search, pages
+from crm import bulk_pages, filter_panel, filter_search, pages
 from crm.filters import MEMBER_FILTERS
 from crm.member_list import MemberChanges, remembered
 from crm.member_urls import member_paths
@@ -96,6 +96,7 @@ class MemberAdmin(bulk_pages.BulkActions, SavedViews, ScopedAdmin):
         own = [
             path("bulk/<slug:name>/", wrap(bulk_pages.show), name="crm_member_bulk"),
             path("choices/", wrap(filter_search.find), name="crm_member_choices"),
+            path("filters/", wrap(filter_panel.show), name="crm_member_filters"),
         ]
         return [*own, *member_paths(wrap), *super().get_urls()]
 

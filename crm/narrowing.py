@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import QueryDict
 from django.utils import timezone
 
-from crm.models import Identity, Member, Segment, SegmentMember, Tag, TagSet
+from crm.models import (
+    Identity,
+    Member,
+    Segment,
+    SegmentMember,
+    Tag,
+    TagCount,
+    TagSet,
+)
 from crm.searching import search
 from staff.models import OrgUnit, Staff
 from wechat.models import Account
@@ -36,13 +44,15 @@ class Condition:
 
     `rows`: ids of those it holds for, read from an index of its own, unordered. `leads`:
     an index holds those members in the order of the list (EQUAL), or it is about that
-    order itself (RANGE). `is_rare`: mostly few are meant.
+    order itself (RANGE). `is_rare`: mostly few are meant. `about`: for how many it held
+    when they were last counted, if they were; only ever a hint where to look first.
     """
 
     holds: Q
     rows: QuerySet[Any] | None = None
     leads: str = ""
     is_rare: bool = False
+    about: int | None = None
 
 
 Reading = Callable[[Staff, list[str]], Condition]
@@ -99,10 +109,11 @@ def _own(holds: Q, *, leads: str = EQUAL, is_rare: bool = False) -> Condition:
     return Condition(holds, rows, leads, is_rare)
 
 
-def _through(rows: QuerySet[Any]) -> Condition:
+def _through(rows: QuerySet[Any], about: int | None = None) -> Condition:
     """About rows of another table that point at the member."""
     holds = Q(Exists(rows.filter(member=OuterRef("pk"))))
-    return Condition(holds, rows.order_by().values_list("member", flat=True))
+    keys = rows.order_by().values_list("member", flat=True)
+    return Condition(holds, keys, about=about)
 
 
 @_reads("q")
@@ -113,36 +124,48 @@ def _search(staff: Staff, values: list[str]) -> Condition:
     return _own(holds, leads="", is_rare=True)
 
 
-def _visible_tags(staff: Staff, values: list[str]) -> list[int] | None:
+def _visible_tags(staff: Staff, values: list[str]) -> dict[int, int | None] | None:
+    """These tags and how many members carried each last night; None: not all are seen."""
     keys = primary_keys(values)
     if keys is None:
         return None
-    known = Tag.objects.visible_to(staff).filter(pk__in=keys).count()
-    return keys if known == len(keys) else None
+    counted = TagCount.objects.visible_to(staff).filter(tag=OuterRef("pk")).order_by()
+    total = counted.values("tag").annotate(total=Sum("members")).values("total")
+    known = dict(
+        Tag.objects.visible_to(staff)
+        .filter(pk__in=keys)
+        .order_by()
+        .values_list("pk", Subquery(total))
+    )
+    return known if len(known) == len(set(keys)) else None
 
 
 @_reads("tags_any")
 def _tags_any(staff: Staff, values: list[str]) -> Condition:
-    keys = _visible_tags(staff, values)
-    if keys is None:
+    tags = _visible_tags(staff, values)
+    if tags is None:
         return NOTHING
-    return _through(TagSet.objects.filter(tag_ids__overlap=keys))
+    counts = [count for count in tags.values() if count is not None]
+    about = sum(counts) if len(counts) == len(tags) else None
+    return _through(TagSet.objects.filter(tag_ids__overlap=list(tags)), about)
 
 
 @_reads("tags_all")
 def _tags_all(staff: Staff, values: list[str]) -> Condition:
-    keys = _visible_tags(staff, values)
-    if keys is None:
+    tags = _visible_tags(staff, values)
+    if tags is None:
         return NOTHING
-    return _through(TagSet.objects.filter(tag_ids__contains=keys))
+    rows = TagSet.objects.filter(tag_ids__contains=list(tags))
+    # How many carry several together nobody counted.
+    return _through(rows, *(tags.values() if len(tags) == 1 else ()))
 
 
 @_reads("tags_none")
 def _tags_none(staff: Staff, values: list[str]) -> Condition:
-    keys = _visible_tags(staff, values)
-    if keys is None:
+    tags = _visible_tags(staff, values)
+    if tags is None:
         return NOTHING
-    carried = TagSet.objects.filter(member=OuterRef("pk"), tag_ids__overlap=keys)
+    carried = TagSet.objects.filter(member=OuterRef("pk"), tag_ids__overlap=list(tags))
     return Condition(~Q(Exists(carried)))
 
 
@@ -262,6 +285,8 @@ def _seen(_staff: Staff, values: list[str]) -> Condition:
 @_reads("segment")
 def _segment(staff: Staff, values: list[str]) -> Condition:
     keys = primary_keys(values[-1:])
-    if not keys or not Segment.objects.visible_to(staff).filter(pk=keys[0]).exists():
+    seen = Segment.objects.visible_to(staff).filter(pk__in=keys or [])
+    counts = list(seen.values_list("member_count", flat=True))
+    if not keys or not counts:
         return NOTHING
-    return _through(SegmentMember.objects.filter(segment_id=keys[0]))
+    return _through(SegmentMember.objects.filter(segment_id=keys[0]), counts[0])

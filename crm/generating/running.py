@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from core.errors import AppError
 from crm import partitions
+from crm.auto_tags.running import count as tag_counts
 from crm.generating.history import History
 from crm.generating.loading import bare, free_ids, restore
 from crm.generating.moments import Moments
@@ -83,6 +84,9 @@ def generate(count: int, *, seed: int = 1, add: bool = False, say: Say = print) 
     with connection.cursor() as cursor:
         for model in LOADED:
             cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
+    for controller in world.controllers:
+        # What the night's rules would leave; the list and tag hygiene read it.
+        tag_counts(controller.unit, now=world.now)
     say(f"{count:,} members in {_clock(begun)}")
 
 

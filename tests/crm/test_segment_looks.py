@@ -23,6 +23,7 @@ from wechat.models import Account
 
 ADD = reverse("admin:crm_segment_add")
 CHOICES = reverse("admin:crm_member_choices")
+FILTERS = reverse("admin:crm_member_filters")
 BUTTON = "把当前筛选存为人群"
 
 
@@ -230,7 +231,7 @@ def test_choices_beyond_those_drawn_are_found_by_name(client, world, monkeypatch
         "reach": f"through-{accounts[2].pk}",
     }
     page = client.get(LIST, look)
-    text = page.content.decode()
+    text = client.get(FILTERS, look).content.decode()
     assert text.count("data-find-choices") == 4
     assert f'<option value="{shops[2].pk}" selected>' in text
     assert f'<option value="{accounts[2].pk}" selected>服务号2<' in text

@@ -220,5 +220,28 @@
     field.addEventListener("change", function (event) { event.stopPropagation(); });
   }
 
-  document.querySelectorAll("select[data-find-choices]").forEach(start);
+  // The filters come when they are opened.
+  document.addEventListener("htmx:load", function (event) {
+    const found = event.detail.elt;
+    const selects = Array.from(found.querySelectorAll("select[data-find-choices]"));
+    selects.filter(function (select) { return !select.hidden; }).forEach(start);
+  });
+
+  function failed(event) {
+    const panel = event.target.closest("[data-late-filters]");
+    if (panel) {
+      panel.querySelector("[role=status]").hidden = true;
+      panel.querySelector("[role=alert]").hidden = false;
+    }
+  }
+  document.addEventListener("htmx:responseError", failed);
+  document.addEventListener("htmx:sendError", failed);
+  document.addEventListener("click", function (event) {
+    const panel = event.target.closest("button") && event.target.closest("[data-late-filters]");
+    if (panel) {
+      panel.querySelector("[role=status]").hidden = false;
+      panel.querySelector("[role=alert]").hidden = true;
+      window.htmx.trigger(panel, "again");
+    }
+  });
 })();
