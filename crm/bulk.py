@@ -192,7 +192,7 @@ class AddToList(Action):
         return Exists(rows)
 
     def do(self, pks: Sequence[int], job: Job) -> None:
-        held = Segment.objects.select_for_update(no_key=True).get(pk=self.target.pk)
+        held = segment_lists.locked(self.target)
         added = segment_lists.add_ids(held, pks)
         audit.record(
             "crm.segment.people_added",

@@ -16,7 +16,7 @@ from crm.members import phone_digest
 from crm.models import Identity, Member, Segment, SegmentMember
 from crm.models.people import MemberQuerySet
 from crm.registry import on_merge
-from crm.segments.errors import NotThatKind
+from crm.segments.errors import NotThatKind, SegmentArchived
 from staff.models import Staff
 
 MAX_PASTED = 20_000
@@ -73,12 +73,15 @@ def find(text: str, members: MemberQuerySet) -> tuple[list[int], list[str]]:
 
 
 def add(segment: Segment, text: str, *, actor: Staff) -> Added:
-    """Put who is named in `text` on the list. Raises BadInput; NotThatKind."""
+    """Put who is named in `text` on the list.
+
+    Raises BadInput, NotThatKind, SegmentArchived.
+    """
     _require_list(segment)
     members = Member.objects.visible_to(actor).known()
     pks, unknown = find(text, members.filter(controller=segment.controller))
     with transaction.atomic():
-        held = Segment.objects.select_for_update(no_key=True).get(pk=segment.pk)
+        held = locked(segment)
         added = add_ids(held, pks)
         if added:
             _tell(held, "people_added", added, actor)
@@ -100,7 +103,7 @@ def remove(segment: Segment, members: Iterable[int], *, actor: Staff) -> int:
     _require_list(segment)
     seen = Member.objects.visible_to(actor).filter(pk__in=list(members))
     with transaction.atomic():
-        held = Segment.objects.select_for_update(no_key=True).get(pk=segment.pk)
+        held = locked(segment)
         rows = SegmentMember.objects.filter(segment=held, member__in=seen)
         removed = rows.delete()[0]
         if removed:
@@ -127,6 +130,14 @@ def _follow_merge(primary: Member, duplicate: Member, actor: Staff) -> None:
 def start_empty(segment: Segment) -> None:
     """Write down that a new list holds nobody."""
     _count(segment)
+
+
+def locked(segment: Segment) -> Segment:
+    """The row of a list that is to be changed. Raises SegmentArchived."""
+    held = Segment.objects.select_for_update(no_key=True).get(pk=segment.pk)
+    if held.archived_at is not None:
+        raise SegmentArchived
+    return held
 
 
 def _require_list(segment: Segment) -> None:

@@ -20,7 +20,12 @@ from core.errors import BadInput
 from core.models import AuditEntry
 from crm import segment_lists, segment_uses, segments
 from crm.models import Segment, SegmentVersion
-from crm.segments.errors import NotThatKind, SegmentChanged, SegmentInUse
+from crm.segments.errors import (
+    NotThatKind,
+    SegmentArchived,
+    SegmentChanged,
+    SegmentInUse,
+)
 from staff.models import OrgUnit, Staff
 
 Kind = Segment.Kind
@@ -162,9 +167,13 @@ def freeze(segment: Segment, revision: str, *, actor: Staff) -> Segment:
 
 @transaction.atomic
 def thaw(segment: Segment, revision: str, *, actor: Staff) -> Segment:
-    """Let a fixed segment follow its rule again."""
+    """Let a fixed segment follow its rule again.
+
+    Raises SegmentInvalid when that would close a circle, or what it names is gone.
+    """
     held = _held(segment, revision)
     _require(held, Kind.FROZEN)
+    _checked(held.rule, held)
     return _set_kind(held, Kind.DYNAMIC, "thawed", actor)
 
 
@@ -245,6 +254,8 @@ def _held(segment: Segment, revision: str) -> Segment:
         who = str(last.actor) if last else ""
         words = _("%(who)s saved this segment in the meantime.") % {"who": who}
         raise SegmentChanged(words if who else None, by=who)
+    if held.archived_at is not None:
+        raise SegmentArchived
     return held
 
 

@@ -38,6 +38,13 @@ class SegmentChanged(AppError):
     message = _("Somebody changed the segment meanwhile; look at it again.")
 
 
+class SegmentArchived(AppError):
+    code = "segment_archived"
+    message = _(
+        "The segment is archived: take it out of the archive before you change it."
+    )
+
+
 class NotThatKind(AppError):
     code = "not_that_kind"
     message = _("This can't be done with a segment of this kind.")

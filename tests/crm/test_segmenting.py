@@ -8,8 +8,13 @@ import pytest
 
 from crm import members, merging, segment_lists, segment_uses, segmenting
 from crm.models import Identity, Member, Segment, Tag, TagGroup
-from crm.segments import sentences, wording
-from crm.segments.errors import SegmentChanged, SegmentInUse, SegmentInvalid
+from crm.segments import computing, sentences, wording
+from crm.segments.errors import (
+    SegmentArchived,
+    SegmentChanged,
+    SegmentInUse,
+    SegmentInvalid,
+)
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world
 from tests.crm.test_races import at_once
@@ -77,6 +82,37 @@ def test_a_segment_that_another_needs_is_not_archived(world, maker):
         segmenting.archive(segment, actor=maker)
     assert segmenting.archive(other, actor=maker)
     assert segmenting.archive(segment, actor=maker)
+
+
+def test_a_fixed_segment_does_not_follow_its_rule_again_into_a_circle(world, maker):
+    first, second = make(world, maker, name="甲"), make(world, maker, name="乙")
+
+    def refer(segment, other):
+        rule = {"all": [{"on": "segment", "segment": other.pk, "in": True}]}
+        return update(segment, segmenting.revision_of(segment), maker, rule=rule)
+
+    first = refer(first, second)
+    computing.compute_all([second, first])
+    first.refresh_from_db()
+    first = segmenting.freeze(first, segmenting.revision_of(first), actor=maker)
+    refer(second, first)
+    with pytest.raises(SegmentInvalid, match="成环"):
+        segmenting.thaw(first, segmenting.revision_of(first), actor=maker)
+    assert Segment.objects.get(pk=first.pk).kind == "frozen"
+
+
+def test_an_archived_segment_stays_as_it_was_sent_to(world, maker):
+    rule_made, listed = make(world, maker), make(world, maker, name="名单", kind="list")
+    for each in (rule_made, listed):
+        segmenting.archive(each, actor=maker)
+        each.refresh_from_db()
+    with pytest.raises(SegmentArchived):
+        update(rule_made, segmenting.revision_of(rule_made), maker, name="改名")
+    somebody = Member.objects.create(controller=world.brand, display_name="会员")
+    with pytest.raises(SegmentArchived):
+        segment_lists.add(listed, f"#{somebody.pk}", actor=maker)
+    with pytest.raises(SegmentArchived):
+        segment_lists.remove(listed, [somebody.pk], actor=maker)
 
 
 def test_a_list_takes_numbers_phones_and_platform_ids_and_says_what_it_does_not_know(
