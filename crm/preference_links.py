@@ -151,9 +151,11 @@ def open_account(token: str) -> Account | None:
 def revoke(member: Member, *, actor: Staff) -> None:
     """Make every link to the member's page void that was given out so far."""
     Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-    chosen, _made = Preference.objects.get_or_create(member=member)
-    chosen.link_serial += 1
-    chosen.save(update_fields=["link_serial"])
+    # Links of the records that were merged into this one lead here too.
+    for each in (*member.merged_members.all(), member):
+        chosen, _made = Preference.objects.get_or_create(member=each)
+        chosen.link_serial += 1
+        chosen.save(update_fields=["link_serial"])
     audit.record(
         "crm.preference.links_revoked",
         member,

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.utils.functional import cached_property
 
-from crm.exchange.fields import FIELDS
+from crm.exchange.fields import FIELDS, NAMING
 from crm.exchange.reading import Row
 from crm.exchange.sheets import unescaped
-from crm.exchange.values import BadCell
+from crm.exchange.values import BadCell, meant
 from crm.models import Import, Tag, TagGroup
 from staff.models import OrgUnit, Staff
 
@@ -247,6 +247,7 @@ class Context:
     @cached_property
     def _groups(self) -> dict[str, int]:
         rows = TagGroup.objects.visible_to(self.staff)
+        rows = rows.of_controller(self.batch.controller_id)
         return {fold(group.name): group.pk for group in rows}
 
     def forget_tags(self) -> None:
@@ -289,12 +290,12 @@ class RowReader:
         problems = []
         for name, at, header, parse, is_required in self._wanted:
             text = unescaped(cells[at].strip()) if at < len(cells) else ""
-            if not text:
-                if is_required:
-                    problems.append(BadCell("missing", header))
-                continue
             try:
-                values[name] = parse(text)
+                text = text and meant(text, is_name=name in NAMING)
+                if text:
+                    values[name] = parse(text)
+                elif is_required:
+                    problems.append(BadCell("missing", header))
             except BadCell as bad:
                 bad.column = header
                 problems.append(bad)

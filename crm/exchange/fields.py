@@ -16,6 +16,8 @@ from crm.models import Import
 
 # By any one of these a row finds its member.
 IDENTIFYING = ("phone", "openid", "unionid", "external_userid", "buyer")
+# By these something is found again: the same word twice is the same one.
+NAMING = frozenset((*IDENTIFYING, "code", "refund_code", "product"))
 
 
 @dataclass(frozen=True)

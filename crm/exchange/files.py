@@ -11,7 +11,7 @@ import codecs
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -271,17 +271,18 @@ def _inspect_workbook(path: Path) -> Layout:
         raise BadFile(
             _("The workbook is damaged or was cut off: save and upload it again.")
         ) from error
-    from crm.exchange.reading import open_rows, sheet_names
+    from crm.exchange.reading import open_rows, sheet_entry, sheet_names
+    from crm.exchange.workbooks import refuse_unreadable
 
     names = sheet_names(path)
     layout = Layout("xlsx", sheet=names[0], more_sheets=len(names) - 1)
     with open_rows(path, layout) as rows:
-        for row in rows:
-            headers = check_headers(row.line, row.cells)
-            return Layout(
-                "xlsx", headers=headers, sheet=names[0], more_sheets=len(names) - 1
-            )
-    raise BadFile(_("The first sheet of the workbook is empty."))
+        first = next(rows, None)
+    if first is None:
+        raise BadFile(_("The first sheet of the workbook is empty."))
+    headers = check_headers(first.line, first.cells)
+    refuse_unreadable(path, sheet_entry(path, names[0]))
+    return replace(layout, headers=headers)
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,10 @@ def settle(batch: Import) -> None:
 def discard(batch: Import, *, actor: Staff) -> None:
     """Forget an upload of which nothing was imported. Raises NotNow."""
     row = _locked(batch, State.UPLOADED, State.CHECKED)
-    path = row.path
     audit.record("crm.import.discarded", row, actor=actor, label=row.file_name)
+    if row.stored_as:  # else its time was over
+        transaction.on_commit(partial(files.remove, row.path))
     row.delete()
-    transaction.on_commit(lambda: files.remove(path))
 
 
 def _locked(batch: Import, *states: str) -> Import:

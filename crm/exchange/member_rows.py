@@ -190,8 +190,10 @@ class MemberRows:
     def _foresee(self, plan: Plan, outcome: Outcome) -> None:
         stand = self._standing([verdict.member for _p, verdict in plan.found])
         for person, verdict in plan.found:
-            if self._is_inside(stand.get(verdict.member or 0)):
+            row = stand.get(verdict.member or 0)
+            if row is not None and self._is_inside(row):
                 self._tell(person, verdict, "known", outcome)
+                _heed(person, row, outcome)
             else:
                 self._refuse(person, "out_of_scope", outcome)
         for person, verdict in plan.new:
@@ -224,6 +226,7 @@ class MemberRows:
             inside.append((person, row["id"]))
             doubts += verdict.asks(row["id"])
             self._tell(person, verdict, "known", outcome)
+            _heed(person, row, outcome)
         fresh = self._writer.insert([person for person, _v in plan.new], now)
         for (person, verdict), (_p, member) in zip(plan.new, fresh, strict=True):
             doubts += verdict.asks(member)
@@ -261,5 +264,14 @@ class MemberRows:
             *("id", "org_unit_id", "display_name", "is_placeholder_name", "remark"),
             *("gender", "birthday", "city", "owner_id", "phone_hash"),
             *("merged_into_id", "purged_at", "first_seen_at", "real_name"),
+            "opted_out_at",
         )
         return {row["id"]: row for row in rows.values(*names)}
+
+
+def _heed(person: Person, row: dict[str, Any], outcome: Outcome) -> None:
+    """A yes of no known time is not newer than the no that stands."""
+    said = person.values
+    if row["opted_out_at"] and said.get("consent") and "consent_at" not in said:
+        del said["consent"]
+        outcome.doubt(person.line, "consent_not_newer")

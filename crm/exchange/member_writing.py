@@ -173,7 +173,8 @@ class Writer:
             consent_loading.Said(
                 member,
                 person.values["consent"],
-                person.values.get("consent_at", now),
+                # A word of the future would outdo all that is said until then.
+                min(person.values.get("consent_at", now), now),
                 f"import:{batch.pk}:{person.line}",
                 person.values.get("consent_evidence", ""),
             )

@@ -164,6 +164,8 @@ class OrderRows(MemberRows):
         if data.amount is None and not data.items:
             return [BadCell("no_items")]
         paid = orders_loading.amount_of(data)
+        if paid > values.LARGEST:
+            return [BadCell("bad_amount")]
         if sum((back.amount for back in data.refunds), Decimal(0)) > paid:
             return [BadCell("refund_too_large", self._header("refund_amount"))]
         return []
@@ -394,6 +396,11 @@ class OrderRows(MemberRows):
 
 
 def _tell_doubts(sheaf: Sheaf, outcome: Outcome) -> None:
+    state = sheaf.whole.get("state")
+    if state == Order.State.PARTLY_REFUNDED and not any(
+        row.get("refund_amount") for row in sheaf.rows
+    ):
+        outcome.doubt(sheaf.lines[0], "refund_unknown")
     verdict = sheaf.verdict
     is_buyers = verdict.member != verdict.decision.member
     for code in verdict.doubts():
@@ -436,6 +443,8 @@ def _refunds(sheaf: Sheaf, data: OrderData) -> list[Back]:
             continue
         code = row.get("refund_code") or f"{sheaf.code[:62]}-R"
         at = row.get("refund_at") or data.paid_at or data.placed_at
+        if code in found and found[code].amount != amount:
+            raise BadCell("refunds_differ")
         found[code] = Back(code, amount, at, row.get("refund_reason", ""))
     if not found and data.state == Order.State.REFUNDED:
         at = data.paid_at or data.placed_at

@@ -22,6 +22,10 @@ from crm.exchange.files import MAX_COLUMNS, BadFile, Layout
 # One cell; a quote that is never closed would swallow the rest of the file.
 MAX_CELL = 32_767
 csv.field_size_limit(1 << 20)
+# One row, with all its cells and lines: the reader holds it in memory.
+MAX_ROW = 8 << 20
+# A sheet of Excel has no more.
+MAX_ROWS = 1_048_576
 
 
 class Row(NamedTuple):
@@ -41,13 +45,20 @@ def open_rows(path: Path, layout: Layout) -> Iterator[Iterator[Row]]:
 
 
 def _text_rows(stream: Any, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    lines = _Lines(stream)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     begin = 1
     while True:
+        lines.begin_row()
         try:
             cells = next(reader)
         except StopIteration:
             return
+        except _RowTooLong as error:
+            raise BadFile(
+                _("The row on line %(line)d never ends: this is no table.")
+                % {"line": begin}
+            ) from error
         except csv.Error as error:
             raise BadFile(_broken(begin, str(error))) from error
         except UnicodeDecodeError as error:
@@ -55,6 +66,33 @@ def _text_rows(stream: Any, delimiter: str) -> Iterator[Row]:
         if any(cells):
             yield Row(begin, cells)
         begin = reader.line_num + 1
+
+
+class _Lines:
+    """The lines of a text, in pieces where one is long; a row has no end of them."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._left = MAX_ROW
+
+    def begin_row(self) -> None:
+        self._left = MAX_ROW
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line: str = self._stream.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
+            raise _RowTooLong
+        return line
+
+
+class _RowTooLong(Exception):
+    """Cells without end in one row."""
 
 
 def _broken(line: int, error: str) -> str:
@@ -104,6 +142,12 @@ def sheet_names(path: Path) -> list[str]:
     return names
 
 
+def sheet_entry(path: Path, name: str) -> str:
+    """Where in the workbook's archive the sheet lies."""
+    with _workbook(path) as book:
+        return str(book[name]._worksheet_path)
+
+
 def _sheet_rows(book: Any, name: str) -> Iterator[Row]:
     sheet = book[name]
     # What the file says of its size is often wrong, and may be meant to be.
@@ -111,8 +155,13 @@ def _sheet_rows(book: Any, name: str) -> Iterator[Row]:
     number = 0
     try:
         for number, values in enumerate(
-            sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1), 1
+            sheet.iter_rows(
+                values_only=True, max_col=MAX_COLUMNS + 1, max_row=MAX_ROWS
+            ),
+            1,
         ):
+            if values.count(None) == len(values):
+                continue  # a gap may be a million rows
             cells = [_text(value) for value in values]
             while cells and not cells[-1]:
                 cells.pop()

@@ -147,9 +147,17 @@ def _foresee(
 def look_ahead(batch: Import) -> None:
     """Check a small file at once. Raises AppError, and the import is as before."""
     outcome, rows = _foresee(batch, None)
-    Import.objects.filter(pk=batch.pk).update(
-        state=State.CHECKED, rows_total=rows, foreseen=outcome, error=""
+    # Another tab may have begun the import meanwhile, or assigned other columns.
+    same = Import.objects.filter(
+        pk=batch.pk,
+        state=State.UPLOADED,
+        mapping=batch.mapping,
+        options=batch.options,
     )
+    if not same.update(
+        state=State.CHECKED, rows_total=rows, foreseen=outcome, error=""
+    ):
+        raise AppError(_("This import is not waiting for that any more."))
 
 
 def _set_back(batch: Import, refusal: Exception) -> None:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 # OWASP "CSV injection": what a spreadsheet takes for a formula, also full-width.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_KEPT_AS_TEXT = re.compile(r'="((?:[^"]|"")*)"|\'(\d+)')
 # What XML 1.0 has no place for.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # A sheet of Excel ends here; two rows are ours.
@@ -62,7 +63,15 @@ def safe(value: Any) -> Any:
 
 
 def unescaped(text: str) -> str:
-    """A cell of a file that `safe` wrote, as it was."""
+    """A cell as it was before `safe`, or a shop's system, kept Excel from changing it.
+
+    Shops write long numbers as ="123" or '123.
+    """
+    if text[:1] not in "='":
+        return text
+    kept = _KEPT_AS_TEXT.fullmatch(text)
+    if kept is not None:
+        return (kept[1] or kept[2] or "").replace('""', '"').strip()
     is_ours = text[:1] == "'" and text[1:2] and text[1:2] in _FORMULA
     return text[1:] if is_ours else text
 

@@ -53,9 +53,44 @@ _AFTER_SALES = {
     **dict.fromkeys(("已完结", "已完成", "已关闭", "已撤销", "退款成功", "closed", "done"), Order.AfterSales.CLOSED),
     **dict.fromkeys(("无", "无售后", "-", "none"), ""),
 }  # fmt: skip
-_DAY = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})日?")
+# What databases, programs and people write where they know nothing.
+_NOTHING = {
+    "null",
+    "(null)",
+    "<null>",
+    "[null]",
+    "\\n",
+    "nan",
+    "nat",
+    "none",
+    "undefined",
+}
+_NOBODY = {
+    "-",
+    "--",
+    "—",
+    "——",
+    "/",
+    "0",
+    "无",
+    "暂无",
+    "没有",
+    "未知",
+    "空",
+    "na",
+    "n/a",
+}
+_EXCEL_ERRORS = {
+    *("#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!", "#spill!"),
+    *("#calc!", "#getting_data"),
+}  # fmt: skip
+_LONGEST_OF_THEM = 13
+# A number some program took for one with a fraction: 13800138000.0
+_FRACTION = re.compile(r"(?<=^\d{11})\.0+$")
+_ROUNDED = re.compile(r"\d(\.\d+)?e\+\d+", re.IGNORECASE)
+_DAY = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})(?!\d)日?")
 _EXCEL_EPOCH = date(1899, 12, 30)
-_LARGEST = Decimal("9999999999.99")
+LARGEST = Decimal("9999999999.99")
 
 
 class BadCell(Exception):
@@ -64,6 +99,21 @@ class BadCell(Exception):
     def __init__(self, code: str, column: str = "", **params: Any) -> None:
         self.code, self.column, self.params = code, column, params
         super().__init__(code)
+
+
+def meant(text: str, *, is_name: bool) -> str:
+    """The cell, "" where it only says that nothing is known. Raises BadCell.
+
+    is_name: the column tells who or what a row is about: "-" or 无 there would make one
+    person of all who have none.
+    """
+    if len(text) > _LONGEST_OF_THEM:
+        return text
+    folded = text.casefold()
+    if folded in _EXCEL_ERRORS:
+        raise BadCell("cell_error")
+    is_nothing = folded in _NOTHING or (is_name and folded in _NOBODY)
+    return "" if is_nothing else text
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +135,7 @@ def phone(text: str) -> str:
     if "e+" in text.lower():
         raise BadCell("phone_scientific")
     try:
-        return phones.normalise(text)
+        return phones.normalise(_FRACTION.sub("", text))
     except PhoneInvalid as error:
         raise BadCell("bad_phone") from error
 
@@ -93,6 +143,8 @@ def phone(text: str) -> str:
 def identity(text: str) -> str:
     """An openid, unionid, external_userid or buyer id."""
     value = text.strip()
+    if _ROUNDED.fullmatch(value):
+        raise BadCell("id_rounded")
     if len(value) > 64 or not value.isprintable() or " " in value:
         raise BadCell("bad_id")
     return value
@@ -116,7 +168,7 @@ def yes_or_no(text: str) -> bool:
 def day(text: str) -> date:
     """2025-03-01, 2025/3/1, 2025年3月1日, 20250301, or Excel's number of a day."""
     clean = text.strip()
-    if clean.isdigit() and len(clean) == 5:
+    if clean.isdecimal() and len(clean) == 5:
         return _EXCEL_EPOCH + timedelta(days=int(clean))
     found = _DAY.match(clean)
     if found is None:
@@ -159,11 +211,21 @@ def _written_out(text: str) -> datetime:
     hour, minute, second = (
         (int(part or 0) for part in clock.groups()) if clock else (0, 0, 0)
     )
+    hour = _of_24(hour, rest.casefold())
     first = day(text)
     try:
         return datetime.combine(first, time(hour, minute, second))
     except ValueError:
         _refuse("bad_date")
+
+
+def _of_24(hour: int, around: str) -> int:
+    """The hour of a clock of twelve, where the text beside it says so."""
+    if hour <= 12 and any(word in around for word in ("下午", "晚上", "pm")):
+        return hour % 12 + 12
+    if hour == 12 and any(word in around for word in ("上午", "凌晨", "am")):
+        return 0
+    return hour
 
 
 def money(text: str) -> Decimal:
@@ -173,7 +235,7 @@ def money(text: str) -> Decimal:
         amount = Decimal(clean)
     except InvalidOperation:
         _refuse("bad_amount")
-    if not amount.is_finite() or amount < 0 or amount > _LARGEST:
+    if not amount.is_finite() or amount < 0 or amount > LARGEST:
         raise BadCell("bad_amount")
     return amount.quantize(Decimal("0.01"))
 

@@ -6,6 +6,7 @@ import io
 import os
 import threading
 import zipfile
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -153,7 +154,7 @@ def workbook(rows: list[list[Any]]) -> bytes:
 
 def test_a_workbook_is_read_as_it_looks(place: SimpleNamespace) -> None:
     content = workbook(
-        [["手机", "姓名", "生日"], [13800000001, "林小满", None], [13800000002.0, "=1+1", None], [], ["12", "x", None]]
+        [["手机", "姓名", "生日"], [13800000001, "林小满", None], [13800000002.0, None, None], [], ["12", "x", None]]
     )  # fmt: skip
     batch = bring_in(place.client, content, {"name": "会员.xlsx"})
     assert batch.counts == {"new": 2, "refused": 1}
@@ -341,7 +342,14 @@ def test_consent_needs_evidence(place: SimpleNamespace) -> None:
     bring_in(place.client, head + "13800000003,是,签字,2020-01-01\n")
     refusing.refresh_from_db()
     assert refusing.opted_out_at
-    bring_in(place.client, head + "13800000003,是,签字,\n")
+    # A yes of no known time, and one of tomorrow, outdo nobody's no.
+    batch = bring_in(place.client, head + "13800000003,是,签字,\n")
+    assert problems(batch) == [(2, "", "consent_not_newer")]
+    refusing.refresh_from_db()
+    assert refusing.opted_out_at
+    soon = timezone.localtime() + timedelta(hours=20)
+    bring_in(place.client, head + f"13800000003,是,签字,{soon:%F %T}\n")
+    assert not ConsentEntry.objects.filter(at__gt=timezone.now()).exists()
     refusing.refresh_from_db()
     assert refusing.opted_out_at is None
     assert consent.refresh(refusing).opted_out_at is None

@@ -255,6 +255,10 @@ def test_the_link_of_a_merged_record_leads_to_who_stands_and_a_purged_one_nowher
     Client().post(path, {"do": "stop"})
     member.refresh_from_db()
     assert member.opted_out_at is not None
+    # Void for all links of a member at once are also those of the merged record.
+    preference_links.revoke(member, actor=system_staff("test"))
+    assert Client().get(path).status_code == 410
+    path = path_of(member)
     Member.objects.filter(pk=member.pk).update(purged_at=timezone.now())
     assert Client().get(path).status_code == 404
 
