@@ -124,7 +124,7 @@ def register() -> None:
 
 
 def _locked(member: Member) -> Member:
-    return Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    return Member.objects.held(member.pk)
 
 
 def _tags(member: Member) -> list[Tag]:

@@ -140,7 +140,7 @@ def _limit(member: Member, told: Told, **wanted: Any) -> bool:
 @transaction.atomic
 def _write(member: Member, given: ConsentEntry, *, actor: Staff) -> bool:
     # The member's row orders two entries that come at once.
-    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    locked = Member.objects.held(member.pk)
     entry, is_new = ConsentEntry.objects.get_or_create(
         key=given.key,
         defaults={

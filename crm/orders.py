@@ -164,11 +164,12 @@ def record(controller: OrgUnit, told: Told, *, actor: Staff) -> tuple[Order, boo
     if sum((line.amount for line in told.lines), Decimal(0)) > LARGEST:
         raise TooLarge
     products = _products(controller, told.lines)
-    member = member_of(controller, told.buyer)
+    member = _held(member_of(controller, told.buyer))
     if member is not None and told.buyer.buyer:
         bound = matching.bind_buyer(controller, told.buyer.buyer, member, actor=actor)
         if bound is None:  # known as somebody else's: the pair is on the review list
-            member = matching.find_by(controller, buyer=told.buyer.buyer).member
+            known_as = matching.find_by(controller, buyer=told.buyer.buyer)
+            member = _held(known_as.member)
     data = _as_data(told, products, member)
     known = orders_loading.standing(controller.pk, [data.key]).get(data.key)
     if known is not None and not _reaches(actor, known.unit):
@@ -257,6 +258,12 @@ def member_of(controller: OrgUnit, buyer: Buyer) -> Member | None:
         buyer=buyer.buyer,
     )
     return found.member
+
+
+def _held(member: Member | None) -> Member | None:
+    """Who they are until the order is written; nobody once they were purged."""
+    row = None if member is None else Member.objects.held(member.pk)
+    return None if row is None or row.purged_at else row
 
 
 def _phone(text: str) -> str:

@@ -65,7 +65,7 @@ def choose(member: Member, choice: Choice, *, texts: Texts) -> int:
     nothing the second time. `texts`: what the member had before their eyes, by purpose.
     """
     # What is compared must not change before it is written.
-    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    locked = Member.objects.held(member.pk)
     stands = consent.standing(locked)
     written = 0
     for channel in channels_of(locked):
@@ -158,7 +158,7 @@ def _told(texts: Texts, purpose: str, evidence: str) -> consent.Told:
 @transaction.atomic
 def stop_all(member: Member, *, texts: Texts) -> bool:
     """No marketing any more, from the next message on; False if that stood already."""
-    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    locked = Member.objects.held(member.pk)
     if locked.opted_out_at is not None:
         return False
     told = _told(texts, Purpose.MARKETING, _("Stop everything"))
@@ -168,7 +168,7 @@ def stop_all(member: Member, *, texts: Texts) -> bool:
 @transaction.atomic
 def start_again(member: Member, *, texts: Texts) -> bool:
     """Marketing again, also from accounts it was refused to one by one."""
-    locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    locked = Member.objects.held(member.pk)
     if locked.opted_out_at is None:
         return False
     refused: list[Account | None] = [*_refused_accounts(locked)]

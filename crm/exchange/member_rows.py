@@ -218,7 +218,7 @@ class MemberRows:
         doubts: list[Doubt] = []
         for person, verdict in plan.found:
             row = stand.get(verdict.member or 0)
-            if row is not None and row["merged_into_id"] is not None:
+            if row is not None and (row["merged_into_id"] or row["purged_at"]):
                 raise Again
             if row is None or not self._is_inside(row):
                 self._refuse(person, "out_of_scope", outcome)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm import matching, orders_loading
 from crm.evidence import Decision, Key
 from crm.exchange import known, values
-from crm.exchange.chunks import Outcome, fold
+from crm.exchange.chunks import Again, Outcome, fold
 from crm.exchange.known import Known, Verdict
 from crm.exchange.member_rows import MemberRows
 from crm.exchange.people import Person
@@ -104,9 +104,10 @@ class OrderRows(MemberRows):
             key for each in sheaves if each.person for key in each.person.keys.values()
         }
         found = known.find(self.context.batch.controller_id, keys)
+        units = self._units(found)
         wanted = [(each.shop, each.code) for each in sheaves]
         stand = orders_loading.standing(self.context.batch.controller_id, wanted)
-        owned = self._owned(sheaves, found, stand, outcome)
+        owned = self._owned(sheaves, found, stand, units, outcome)
         if self.context.is_dry:
             self._foresee_orders(owned, stand, outcome)
         else:
@@ -281,17 +282,28 @@ class OrderRows(MemberRows):
 
     # -- whose they are
 
+    def _units(self, found: Known) -> dict[int, int | None]:
+        """The store of each member found; who was merged or purged meanwhile: Again."""
+        members = {pk for each in found.members.values() for pk in each}
+        rows = Member.objects.filter(pk__in=members).order_by("pk")
+        if not self.context.is_dry:
+            rows = rows.select_for_update(no_key=True)
+        stand = list(rows.values_list("pk", "org_unit", "merged_into", "purged_at"))
+        if not self.context.is_dry and any(
+            merged_into or purged_at for _pk, _unit, merged_into, purged_at in stand
+        ):
+            raise Again
+        return {pk: unit for pk, unit, _merged_into, _purged_at in stand}
+
     def _owned(
         self,
         sheaves: list[Sheaf],
         found: Known,
         stand: dict[tuple[str, str], Standing],
+        units: dict[int, int | None],
         outcome: Outcome,
     ) -> list[Sheaf]:
         """The orders that may be written, each knowing whose it is."""
-        members = {pk for each in found.members.values() for pk in each}
-        rows = Member.objects.filter(pk__in=members)
-        units = dict(rows.values_list("pk", "org_unit_id"))
         owned = []
         for sheaf in sheaves:
             sheaf.verdict = self._verdict(sheaf, found)

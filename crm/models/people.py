@@ -27,6 +27,17 @@ class MemberQuerySet(models.QuerySet["Member"]):
         """Members who were neither merged into another nor purged."""
         return self.filter(merged_into__isnull=True, purged_at__isnull=True)
 
+    def held(self, pk: int) -> Member:
+        """Who `pk` stands for now, kept from being merged or purged until the end.
+
+        Whoever was found before may have become another since. Inside a transaction.
+        """
+        while True:
+            pk = self.values_list("merged_into", flat=True).get(pk=pk) or pk
+            row = self.select_for_update(no_key=True).get(pk=pk)
+            if row.merged_into_id is None:
+                return row
+
     def due_for_purge(self, now: datetime | None = None) -> MemberQuerySet:
         return self.known().filter(purge_due_at__lte=now or timezone.now())
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from decimal import Decimal
 
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from core import jobs
 from core.errors import AppError
-from crm import matching, merging, reviews
+from crm import complaints, matching, merging, orders, preferences, reviews
 from crm.errors import AlreadyDecided, AlreadyUndone
 from crm.models import Event, Identity, MatchReview, Member, Merge
 from staff.accounts import system_staff
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world, deliver_now
+from tests.crm.imported import act, assign, uploaded, with_manager
 from tests.crm.merges import dump
 from tests.crm.test_races import at_once
+from tests.stack import wait_until
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -114,3 +122,58 @@ def test_a_merge_and_an_undo_at_once_leave_a_whole_state():
     while (last := Merge.objects.standing().order_by("-pk").first()) is not None:
         merging.unmerge(last, actor=actor, reason="错")
     assert dump(one, other, third) == start
+
+
+def waiting_for_locks():
+    """How many others wait for what somebody holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_what_is_told_while_records_become_one_counts_for_who_stands(
+    settings, tmp_path
+):
+    world, (one, other, _third) = three_members()
+    place = with_manager(world, settings, tmp_path)
+    actor = system_staff("test")
+    text = "订单号,会员号,下单时间,金额\nF1,V1,2026-01-01,10\n"
+    matching.bind_buyer(world.brand, "V1", other, actor=actor)
+    batch = uploaded(place.client, text, kind="orders")
+    assign(place.client, batch)
+    act(place.client, batch, "begin")
+    told = orders.Told(
+        shop="店",
+        code="R1",
+        placed_at=timezone.now(),
+        amount=Decimal(10),
+        buyer=orders.Buyer(openid="o2", account=world.sub),
+    )
+    writers = [
+        lambda: preferences.stop_all(other, texts={}),
+        lambda: complaints.begin(other, reason="投诉", actor=actor),
+        lambda: orders.record(world.brand, told, actor=actor),
+        jobs.drain,
+    ]
+    threads = [
+        threading.Thread(target=lambda work=work: (work(), connection.close()))
+        for work in writers
+    ]
+    with transaction.atomic():
+        merging.merge(one, other, actor=actor)
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: waiting_for_locks() == len(threads))
+    for thread in threads:
+        thread.join(20)
+
+    one.refresh_from_db()
+    assert one.opted_out_at
+    assert one.frozen_until
+    assert set(one.orders.values_list("code", flat=True)) == {"R1", "F1"}
+    assert not other.orders.exists()
+    assert not other.consent_entries.exists()
