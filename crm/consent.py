@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 from django.db import transaction
 
 from core import audit
-from crm import permission, quiet_hours, timeline
+from crm import permission, quiet_hours, timeline, value
 from crm.models import ConsentEntry, ConsentText, Member, Preference, Topic
 from crm.models.consents import Purpose
 from crm.quiet_hours import Hours
@@ -154,6 +154,8 @@ def _write(member: Member, given: ConsentEntry, *, actor: Staff) -> bool:
     refresh(locked)
     member.opted_out_at = locked.opted_out_at
     member.no_personalisation = locked.no_personalisation
+    if entry.purpose == Purpose.MARKETING:
+        value.changed([locked.pk])
     _tell(locked, entry, actor=actor)
     return True
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core import system_settings
 from core.system_settings import Declaration, declare
+from crm import value
 from crm.models import ConsentEntry, Identity, Member, Relation
 
 # What a member agrees to when an account may read their profile.
@@ -124,6 +125,8 @@ def refresh_reach(member: Member) -> None:
     found = (is_reachable, unreachable_at, due_at)
     if found == (member.is_reachable, member.unreachable_at, member.purge_due_at):
         return
+    if is_reachable != member.is_reachable:
+        value.changed([member.pk])
     member.is_reachable, member.unreachable_at, member.purge_due_at = found
     member.save(update_fields=["is_reachable", "unreachable_at", "purge_due_at"])
 

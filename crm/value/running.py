@@ -1,7 +1,7 @@
 """When values are computed: for everybody at night, for a few soon after they changed.
 
-Nothing here is asked for by callbacks: the inbox stays as cheap as it is, and what
-people write counts from the next night on, or with their next order.
+What people write asks for nothing here: the inbox stays as cheap as it is, and it counts
+from the next night on, or with their next order.
 """
 
 from __future__ import annotations

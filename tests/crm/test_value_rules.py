@@ -282,6 +282,34 @@ def test_trust_is_the_highest_completed_rung_and_says_by_what(
     assert Member.objects.get(pk=advocate.pk).trust == "T0"
 
 
+def test_trust_and_stage_follow_consent_and_the_last_channel_soon(
+    shop: SimpleNamespace,
+) -> None:
+    from crm import consent, following
+
+    def told(key: str) -> dict[str, Any]:
+        return {"actor": shop.writer, "at": timezone.now(), "key": key}
+
+    def standing() -> tuple[str, str]:
+        running.drain()
+        row = Member.objects.get(pk=member.pk)
+        return row.stage, row.trust
+
+    member = add_member(shop)
+    add_order(shop, member, noon(timezone.localdate()), state="pending")
+    consent.grant(member, source="staff", **told("a"))
+    assert standing() == ("prospect", "T1")
+    consent.withdraw(member, source="staff", **told("b"))
+    assert standing() == ("prospect", "T0")
+    identity = Identity.objects.create(
+        member=member, controller=shop.brand, kind="openid", account=shop.service
+    )
+    following.unfollow(identity, at=timezone.now())
+    assert standing() == ("churned", "T0")
+    following.follow(identity, at=timezone.now())
+    assert standing() == ("prospect", "T0")
+
+
 # -- everything at once
 
 
