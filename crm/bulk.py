@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from core import audit, jobs
-from core.errors import NotAllowed
+from core.errors import AppError, NotAllowed
 from core.models import Job
 from core.registry import Text
 from core.templatetags.console import FIGURE_NAMES
@@ -296,6 +296,14 @@ def start(
 
 def run(progress: jobs.Progress) -> dict[str, Any]:
     """Raises BulkTargetGone, NotAllowed: what was chosen, or the right, is gone."""
+    try:
+        return _run(progress)
+    except (AppError, jobs.Cancelled):
+        progress.forget("selection")
+        raise
+
+
+def _run(progress: jobs.Progress) -> dict[str, Any]:
     figures = Counter(progress.kept.get("figures", {}))
     selection = progress.params.get("selection")
     if selection is None:  # it was at its end when the worker died

@@ -281,6 +281,8 @@ def _refuse_out_of_order(row: Merge) -> None:
 def _forget(member: Member) -> None:
     """What a merge knew of the person is not kept longer than the person."""
     everyone = Q(merge__kept=member) | Q(merge__kept__merged_into=member)
+    # Of a merge that was undone they may be the side that was gone.
+    everyone |= Q(merge__gone=member) | Q(merge__gone__merged_into=member)
     MergeStep.objects.filter(everyone).delete()
     pairs = MatchReview.objects.open().filter(Q(first=member) | Q(second=member))
     pairs.delete()

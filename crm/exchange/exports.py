@@ -234,8 +234,7 @@ def decide(export: Export, *, actor: Staff, is_yes: bool, reason: str = "") -> E
     if is_yes and row.is_revealing and not actor.has_perm(REVEAL):
         raise NotAllowed(_("You may not see phones and real names in clear."))
     if approval.expires_at <= timezone.now() or approval.digest != digest_of(row):
-        approval.state, row.state = Approval.State.VOID, State.REFUSED
-        row.error = _("The time to approve it is over: ask again.")
+        _lapse(row, approval)
     elif is_yes:
         approval.state = Approval.State.APPROVED
     else:
@@ -407,6 +406,24 @@ def _end(export: Export, state: str, *, error: str = "") -> None:
     remove(export.path)
 
 
+@transaction.atomic
+def let_lapse(export: Export, *, actor: Staff) -> None:
+    """Refuse what nobody decided in time, so that nobody goes on waiting for it."""
+    row = _locked(export)
+    approval = _approval_of(row)
+    if row.state != State.ASKED or approval is None:
+        return
+    _lapse(row, approval)
+    approval.save(update_fields=["state"])
+    row.save(update_fields=["state", "error"])
+    audit.record("crm.export.void", row, actor=actor)
+
+
+def _lapse(row: Export, approval: Approval) -> None:
+    approval.state, row.state = Approval.State.VOID, State.REFUSED
+    row.error = _("The time to approve it is over: ask again.")
+
+
 def settle(export: Export) -> None:
     """Say of an export whose job ended without a word that it failed."""
     job = export.job
@@ -426,7 +443,9 @@ def settle(export: Export) -> None:
 
 def may_fetch(export: Export, staff: Staff) -> bool:
     """Who asked for it, and privacy officers, while they have the rights."""
+    kind = export_kinds.kinds.get(export.kind)
     is_own = export.requested_by_id == staff.pk and staff.has_perm(PERMISSION)
+    is_own = is_own and (kind is None or staff.has_perm(kind.view))
     if not (is_own or staff.has_perm(APPROVE)):
         return False
     return not export.is_revealing or staff.has_perm(REVEAL)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.http import QueryDict
 from django.utils import timezone
 
 from core import audit
@@ -17,6 +18,7 @@ from crm.models import Export, Import
 from staff.accounts import system_staff
 
 WRITER = "crm.exchange"
+_SEARCHED = r"(^|[?&])q="
 # An upload arrives, and a file is written, in less.
 STRAY_SECONDS = 86_400
 _BATCH = 200
@@ -29,9 +31,31 @@ def sweep() -> None:
         imports.settle(batch)
     for export in Export.objects.filter(state__in=["queued", "running"])[:_BATCH]:
         exports.settle(export)
+    refuse_undecided()
+    forget_searches()
     remove_uploads()
     expire_exports()
     remove_strays()
+
+
+def refuse_undecided() -> None:
+    """Let go of requests whose time to be approved is over."""
+    late = Export.objects.filter(
+        state=Export.State.ASKED, approval__expires_at__lte=timezone.now()
+    )
+    for export in late.order_by("pk")[:_BATCH]:
+        exports.let_lapse(export, actor=system_staff(WRITER))
+
+
+def forget_searches() -> None:
+    """Of exports that are over, drop the words searched for: a phone, or a name."""
+    open_states = ("asked", "queued", "running")
+    over = Export.objects.exclude(state__in=open_states)
+    for export in over.filter(asked__query__regex=_SEARCHED).order_by("pk")[:_BATCH]:
+        query = QueryDict(export.asked["query"].removeprefix("?"), mutable=True)
+        query.pop("q", None)
+        asked = {**export.asked, "query": query.urlencode()}
+        Export.objects.filter(pk=export.pk).update(asked=asked)
 
 
 def remove_uploads() -> int:

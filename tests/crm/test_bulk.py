@@ -171,7 +171,9 @@ def test_a_cancelled_job_stops_between_batches(world, manager, tag, monkeypatch)
         return real(pks, *args, **kwargs)
 
     monkeypatch.setattr(tagging, "tag", cancelling)
-    assert run_job().state == Job.State.CANCELLED
+    stopped = run_job()
+    assert stopped.state == Job.State.CANCELLED
+    assert "selection" not in stopped.params
     assert MemberTag.objects.filter(tag=tag).count() == 2
 
 

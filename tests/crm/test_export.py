@@ -19,6 +19,7 @@ from core.models import AuditEntry
 from crm.exchange import exports, files, sheets, sweeping
 from crm.exchange.reading import open_rows
 from crm.models import Export, Member
+from crm.naming import tokens
 from staff.models import Approval
 from tests.conftest import build_staff
 
@@ -272,6 +273,26 @@ def test_more_rows_than_a_workbook_holds_are_refused_before_they_are_written(
     export = Export.objects.latest("pk")
     assert (export.state, export.stored_as) == ("failed", "")
     assert "最多 2 行" in export.error
+
+
+def test_what_was_searched_for_and_requests_nobody_decides_do_not_stay(
+    place: SimpleNamespace,
+) -> None:
+    name = "林小满"
+    Member.objects.create(
+        controller=place.brand, display_name=name, name_tokens=tokens(name)
+    )
+    export = written(place.client, of="q=小满&stage=prospect")
+    assert export.state == "ready"
+    ask(place.client, reveal="on")
+    late = Export.objects.latest("pk")
+    Approval.objects.update(expires_at=timezone.now())
+    sweeping.sweep()
+    export.refresh_from_db()
+    assert export.asked["query"] == "stage=prospect"
+    late.refresh_from_db()
+    assert (late.state, late.approval.state) == ("refused", "void")
+    assert late.error
 
 
 def test_a_workbook_passes_row_by_row_in_both_directions(tmp_path: Any) -> None:

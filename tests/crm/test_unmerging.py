@@ -181,6 +181,16 @@ def test_a_purged_person_cannot_be_taken_apart_and_the_steps_are_gone(world, del
         undo(only_merge())
 
 
+def test_what_an_undone_merge_knew_goes_with_either_of_the_two(world, deliver):
+    kept, gone = two_members(world, deliver)
+    merging.merge(kept, gone, actor=system_staff("test"))
+    undo(only_merge())
+    assert MergeStep.objects.exists()
+    Member.objects.filter(pk=gone.pk).update(purge_due_at=timezone.now())
+    assert purging.purge(gone.pk, actor=system_staff("test"))
+    assert not MergeStep.objects.exists()
+
+
 def test_steps_hold_nothing_in_clear(world, deliver):
     kept, gone = two_members(world, deliver)
     Member.objects.filter(pk=gone.pk).update(phone="13812345678", remark="老客")
