@@ -25,7 +25,7 @@ from tests.stack import Stack
 
 MILLION = 1_000_000
 SIZES = (100_000, MILLION)
-ROUNDS, STOCK_ROUNDS, PAGES = 15, 3, 40
+ROUNDS, STOCK_ROUNDS, PAGES = 40, 3, 40
 LIST = "/admin/crm/member/"
 PAGE_MS, DATABASE_MS = 200.0, 50.0
 

@@ -32,7 +32,7 @@ from crm.models import Member
 from crm.narrowing import EQUAL, NOTHING, RANGE, Condition
 from staff.models import OrgUnit, Staff
 
-_RARE, _NEAR, _FEW, _MANY, _FAR = 1_000, 2_000, 5_000, 60_000, 20_000
+_RARE, _NEAR, _FEW, _MANY, _FAR = 200, 2_000, 5_000, 60_000, 20_000
 # Fewer than that in all are seldom a page's worth among the most recent.
 _SPARSE = 25_000
 _FIRST_CANDIDATES = 200
