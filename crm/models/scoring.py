@@ -96,7 +96,7 @@ class ValueCut(models.Model):
     is_scored = models.BooleanField(_("scored"), default=False)
     high_from = models.PositiveSmallIntegerField(_("high from score"), default=4)
     r_days = ArrayField(
-        models.DecimalField(max_digits=10, decimal_places=2), default=list
+        models.DecimalField(max_digits=10, decimal_places=2, null=True), default=list
     )
     f_orders = ArrayField(models.PositiveIntegerField(), default=list)
     m_spend = ArrayField(

@@ -2,9 +2,9 @@
 
 Made from the figures as of the first day of the month, so they stand still in between
 unless orders of the past change. Ties: a percentile is a value somebody has, and whoever
-has it is above it; the cut-off of a fifth by spend is the smallest value above it, so that
-equal spend always has the equal, lower score. One order a year never scores above 1 by
-percentile.
+has it is above it; the cut-off of a fifth by spend is the smallest value above it, and by
+recency the earliest day after it, so that equals always have the equal, lower score. One
+order a year never scores above 1 by percentile.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from crm.value.weights import Weights
 # Percentiles of F for scores 5 and 4 where the brand sets no numbers.
 F_PERCENTILES = (Decimal(90), Decimal(75))
 _FIFTHS = (0.8, 0.6, 0.4, 0.2)
+_NONE: list[Any] = [None] * 4
 
 _SHARES = """
 WITH buyers AS MATERIALIZED (
-    SELECT value.category_id, value.rfm_orders, value.rfm_spend
+    SELECT value.category_id, value.rfm_orders, value.rfm_spend, value.rfm_last_on
     FROM crm_membervalue value JOIN crm_member member ON member.id = value.member_id
     WHERE member.controller_id = %(controller)s AND member.merged_into_id IS NULL
         AND member.purged_at IS NULL AND value.rfm_orders > 0
@@ -35,10 +36,16 @@ WITH buyers AS MATERIALIZED (
     SELECT category_id, count(*) AS buyers,
         percentile_disc(0.9) WITHIN GROUP (ORDER BY rfm_orders) AS f5,
         percentile_disc(0.75) WITHIN GROUP (ORDER BY rfm_orders) AS f4,
+        percentile_disc(%(fifths)s::float8[]) WITHIN GROUP (ORDER BY rfm_last_on) AS r,
         percentile_disc(%(fifths)s::float8[]) WITHIN GROUP (ORDER BY rfm_spend) AS m
     FROM buyers GROUP BY category_id
 )
 SELECT shares.category_id, shares.buyers, shares.f5, shares.f4, ARRAY(
+    SELECT %(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > fifth.last_on)
+    FROM unnest(shares.r) WITH ORDINALITY AS fifth (last_on, place)
+    JOIN buyers ON buyers.category_id IS NOT DISTINCT FROM shares.category_id
+    GROUP BY fifth.place ORDER BY fifth.place
+), ARRAY(
     SELECT min(rfm_spend) FILTER (WHERE rfm_spend > fifth.spend)
     FROM unnest(shares.m) WITH ORDINALITY AS fifth (spend, place)
     JOIN buyers ON buyers.category_id IS NOT DISTINCT FROM shares.category_id
@@ -85,14 +92,14 @@ def _figures(cut: ValueCut) -> list[Any]:
 def _cuts(
     controller_id: int, as_of: AsOf, weights: Weights, *, now: datetime
 ) -> Iterator[ValueCut]:
-    shares = _shares(controller_id)
+    shares = _shares(controller_id, as_of)
     own_or_shared = Category.objects.filter(
         Q(controller=controller_id) | Q(controller=None)
     )
     categories: list[Category | None] = [None, *own_or_shared]
     for category in categories:
         pk = None if category is None else category.pk
-        buyers, f5, f4, fifths = shares.get(pk, (0, 0, 0, [None] * 4))
+        buyers, f5, f4, lately, fifths = shares.get(pk, (0, 0, 0, _NONE, _NONE))
         cycle = (
             weights.whole("cycle.unknown") if category is None else category.cycle_days
         )
@@ -116,9 +123,7 @@ def _cuts(
             ),
             is_scored=bool(cycle) and buyers >= weights.whole("rfm.min_buyers"),
             high_from=weights.whole("rfm.high"),
-            r_days=_in_cycles(
-                cycle, (weights.get(f"rfm.r{score}", pk) for score in (5, 4, 3, 2))
-            ),
+            r_days=_r_cuts(weights, pk, cycle, lately),
             f_orders=_f_cuts(weights, pk, f5, f4),
             m_spend=[
                 weights.get(f"rfm.m{score}", pk).quantize(Decimal("0.01")) or fifth
@@ -134,15 +139,35 @@ def _in_cycles(cycle: int | None, times: Iterable[Decimal]) -> list[Decimal]:
     return [(cycle * each).quantize(Decimal("0.01")) for each in times]
 
 
+def _r_cuts(
+    weights: Weights, category_id: int | None, cycle: int | None, fifths: list[Any]
+) -> list[Any]:
+    """From score 5 down: the brand's numbers of cycles, else the category's fifths."""
+    fixed = _in_cycles(
+        cycle, (weights.get(f"rfm.r{score}", category_id) for score in (5, 4, 3, 2))
+    )
+    return [days or fifth for days, fifth in zip(fixed, fifths, strict=False)]
+
+
 def _f_cuts(weights: Weights, category_id: int | None, f5: int, f4: int) -> list[int]:
     """From score 5 down: the brand's numbers, else percentiles, never below two."""
     fixed = [weights.whole(f"rfm.f{score}", category_id) for score in (5, 4, 3, 2)]
     return [fixed[0] or max(f5, 2), fixed[1] or max(f4, 2), fixed[2], fixed[3]]
 
 
-def _shares(controller_id: int) -> dict[int | None, tuple[int, int, int, list[Any]]]:
+_Shares = tuple[int, int, int, list[Any], list[Any]]
+
+
+def _shares(controller_id: int, as_of: AsOf) -> dict[int | None, _Shares]:
     with connection.cursor() as cursor:
-        cursor.execute(_SHARES, {"controller": controller_id, "fifths": list(_FIFTHS)})
+        cursor.execute(
+            _SHARES,
+            {
+                "controller": controller_id,
+                "month": as_of.month,
+                "fifths": list(_FIFTHS),
+            },
+        )
         return {row[0]: row[1:] for row in cursor.fetchall()}
 
 

@@ -412,11 +412,28 @@ def test_merged_people_are_computed_together_and_purged_ones_forgotten(
     assert not StageChange.objects.filter(member=kept).exists()
 
 
+def test_recency_is_scored_by_fifths_of_the_category(shop: SimpleNamespace) -> None:
+    ScoreWeight.objects.create(key="rfm.min_buyers", value=5, effective_from=DAY)
+    first = DAY.replace(day=1)
+    # Two of one day share the lower score; whoever bought last has the highest.
+    days = [1, 2, 10, 30, 30, 60, 90, 200, 300, 350]
+    people = [add_member(shop) for _ in days]
+    for member, back in zip(people, days, strict=True):
+        add_order(shop, member, noon(first - timedelta(days=back)))
+    compute()
+    rows = MemberValue.objects.filter(member__in=people).order_by("pk")
+    found = list(rows.values_list("r_score", flat=True))
+    assert found == [5, 5, 4, 3, 3, 3, 2, 2, 1, 1]
+    cut = ValueCut.objects.get(controller=shop.brand, category__code="beauty")
+    assert cut.r_days == [2, 10, 60, 200]
+
+
 def test_a_brand_sets_its_own_numbers_from_a_day_on(shop: SimpleNamespace) -> None:
     member = add_member(shop)
     for days in (1, 20):
         add_order(shop, member, noon(DAY.replace(day=1) - timedelta(days=days)), 300)
-    for key, number in (("rfm.min_buyers", 1), ("rfm.f4", 2), ("rfm.m5", 500)):
+    own = {"rfm.min_buyers": 1, "rfm.r5": 0.5, "rfm.f4": 2, "rfm.m5": 500}
+    for key, number in own.items():
         ScoreWeight.objects.create(
             controller=shop.brand, key=key, value=number, effective_from=DAY
         )

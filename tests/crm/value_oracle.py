@@ -158,26 +158,19 @@ def percentile(values: list[Any], share: float) -> Any:
     return ranked[max(math.ceil(share * len(ranked)) - 1, 0)]
 
 
+def fifth_of(value: Any, values: list[Any]) -> int:
+    shares = ((5, 0.8), (4, 0.6), (3, 0.4), (2, 0.2))
+    return next((n for n, share in shares if value > percentile(values, share)), 1)
+
+
 def scores_of(person: Oracle, group: list[Oracle]) -> tuple[int, int, int] | None:
     """R, F, M inside the category, None where nobody is scored."""
     if person.cycle is None or not person.scored_days or len(group) < MIN_BUYERS:
         return None
-    r = (DAY.replace(day=1) - person.scored_days[-1]).days
-    times = (Decimal("0.5"), 1, 2, 4)
-    r_score = next(
-        (5 - place for place, n in enumerate(times) if r <= n * person.cycle), 1
-    )
+    r_score = fifth_of(person.scored_days[-1], [each.scored_days[-1] for each in group])
     counts = [len(each.scored_days) for each in group]
     f_cuts = [max(percentile(counts, 0.9), 2), max(percentile(counts, 0.75), 2), 3, 2]
     f = len(person.scored_days)
     f_score = next((5 - place for place, n in enumerate(f_cuts) if f >= n), 1)
-    money = [each.money for each in group]
-    m_score = next(
-        (
-            score
-            for score, share in ((5, 0.8), (4, 0.6), (3, 0.4), (2, 0.2))
-            if person.money > percentile(money, share)
-        ),
-        1,
-    )
+    m_score = fifth_of(person.money, [each.money for each in group])
     return r_score, f_score, m_score
