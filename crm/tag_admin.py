@@ -157,7 +157,11 @@ class TagAdmin(OwnedAdmin):
     def delete_model(self, request: HttpRequest, obj: Tag) -> None:
         tagging.delete(obj)
 
-    # columns
+    # columns, and what stands there for who may not change it
+
+    @admin.display(description=_("archived"), boolean=True)
+    def is_archived(self, tag: Tag) -> bool:
+        return tag.is_archived
 
     @admin.display(description=_("marketing"), ordering="is_suppressing")
     def suppressing(self, tag: Tag) -> SafeString | str:

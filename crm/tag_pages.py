@@ -15,10 +15,14 @@ from core.errors import AppError
 from core.ids import as_id
 from crm import tagging
 from crm.models import Member, MemberTag, Tag, TagGroup
+from crm.models.tags import Source
+from crm.value.states import RFM_TAGS, STAGE_TAGS
 from staff.models import Staff
 from staff.requests import require, staff_of
 
 TAG = "crm.tag_member"
+# Put right every night, whoever set them (crm.tagging.follow).
+FOLLOWING = {*STAGE_TAGS.values(), *RFM_TAGS.values()}
 
 
 def choices(staff: Staff) -> list[tuple[TagGroup, list[Tag]]]:
@@ -48,25 +52,53 @@ def context_of(request: HttpRequest, member: Member) -> dict[str, Any]:
 def change(request: HttpRequest, member: Member) -> HttpResponse:
     """Add the tag `add` or take off the tag `remove`."""
     staff = require(request, TAG)
-    if request.POST.get("remove"):
-        tag = _tag(staff, request.POST["remove"])
-        done = tag is not None and tagging.untag([member.pk], tag, actor=staff)
-        words = _("The tag was removed.")
-    else:
-        tag = _tag(staff, request.POST.get("add", ""))
-        try:
-            done = tag is not None and tagging.tag([member.pk], tag, actor=staff)
-        except AppError as refusal:
-            messages.error(request, str(refusal.message))
-            return _back(member)
-        words = _("The tag was added.")
+    taken = request.POST.get("remove", "")
+    tag = _tag(staff, taken or request.POST.get("add", ""))
     if tag is None:
         messages.error(request, _("Choose a tag."))
-    elif done:
+        return _back(member)
+    try:
+        words = (_untag if taken else _add)(member, tag, staff)
+    except AppError as refusal:
+        messages.error(request, str(refusal.message))
+        return _back(member)
+    if words:
         messages.success(request, words)
     else:
         messages.info(request, _("Nothing was changed."))
     return _back(member)
+
+
+def _add(member: Member, tag: Tag, staff: Staff) -> str:
+    """What was done, in words; "" for nothing."""
+    was_ruled = _is_by_rule(member, tag)
+    done = tagging.tag([member.pk], tag, actor=staff)
+    if done and tag.builtin_key in FOLLOWING:
+        return _(
+            "The tag was added. Its group follows what the member's orders say: the next "
+            "run of the night puts it right again."
+        )
+    if done:
+        return _("The tag was added.")
+    return _("The tag counts as set by hand now.") if was_ruled else ""
+
+
+def _untag(member: Member, tag: Tag, staff: Staff) -> str:
+    was_ruled = _is_by_rule(member, tag)
+    if not tagging.untag([member.pk], tag, actor=staff):
+        return ""
+    if was_ruled:
+        return _(
+            "The tag was removed. A rule had put it on: while the rule holds, the next run "
+            "of the night puts it on again."
+        )
+    return _("The tag was removed.")
+
+
+def _is_by_rule(member: Member, tag: Tag) -> bool:
+    rows = MemberTag.objects.filter(member=member, tag=tag, source=Source.AUTO)
+    row = rows.select_related("set_by").first()
+    return row is not None and row.set_by.is_system
 
 
 def _tag(staff: Staff, text: str) -> Tag | None:

@@ -43,6 +43,7 @@ WITH written AS (
     SET source = EXCLUDED.source, set_by_id = EXCLUDED.set_by_id,
         set_at = EXCLUDED.set_at, expires_at = EXCLUDED.expires_at
     WHERE crm_membertag.expires_at IS NOT NULL
+        OR crm_membertag.source = 'auto' AND EXCLUDED.source <> 'auto'
     RETURNING xmax = 0 AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new) FROM written
@@ -57,7 +58,8 @@ def tag(
 
     The caller narrows the ids to what the person may see. Members of another data
     controller, merged and purged ones are left out. Of an exclusive group the tag takes
-    the place of the others; where the group's tags expire, their time starts anew.
+    the place of the others; where the group's tags expire, their time starts anew. What a
+    rule had put on is theirs from now on who say it: no rule takes it off any more.
     Raises TagArchived.
     """
     # The group's row orders writers of an exclusive group; the tag's keeps it from
@@ -130,6 +132,7 @@ _ADD_PAIRS = f"""{_PAIRS}, written AS (
     SET source = EXCLUDED.source, set_by_id = EXCLUDED.set_by_id,
         set_at = EXCLUDED.set_at, expires_at = EXCLUDED.expires_at
     WHERE crm_membertag.expires_at IS NOT NULL
+        OR crm_membertag.source = 'auto' AND EXCLUDED.source <> 'auto'
     RETURNING xmax = 0 AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new) FROM written

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import template
 from django.contrib import admin
@@ -70,28 +70,37 @@ def kept(parser: Parser, token: Token) -> KeptNode:
     return KeptNode(nodelist, names)
 
 
+class Crumb(NamedTuple):
+    title: str
+    link: str = ""
+    is_app: bool = False
+
+
 @register.simple_tag(takes_context=True)
 def crumbs(context: Context) -> SafeString:
     """The way to the page: app, list as the menu calls it, row as its admin does."""
-    way: list[tuple[str, str]] = []
-    for title, link in _way(context):
-        if not way or way[-1][0] != title:
-            way.append((title, link))
-    shown = [_crumb(title, link) for title, link in way]
+    way: list[Crumb] = []
+    for crumb in _way(context):
+        if not way or way[-1].title != crumb.title:
+            way.append(crumb)
     between = '<span class="pd-crumb-between" aria-hidden="true">›</span>'
+    shown = [_draw(crumb) for crumb in way]
     return format_html(
         '<span class="pd-crumbs">{}</span>',
         mark_safe(between.join(shown)),  # noqa: S308  each made by format_html
     )
 
 
-def _crumb(title: str, link: str) -> SafeString:
+def _draw(crumb: Crumb) -> SafeString:
+    title, link, is_app = crumb
     if not link:
         return format_html('<span class="pd-crumb">{}</span>', title)
-    return format_html('<a href="{}" class="pd-crumb">{}</a>', link, title)
+    # On a phone only what is one step above stands before the title, if it is no app.
+    kind = "pd-crumb pd-crumb-app" if is_app else "pd-crumb"
+    return format_html('<a href="{}" class="{}">{}</a>', link, kind, title)
 
 
-def _way(context: Context) -> list[tuple[str, str]]:
+def _way(context: Context) -> list[Crumb]:
     """Titles with addresses, as the theme's `header_title` finds them."""
     opts = context.get("opts")
     row = context.get("original")
@@ -109,39 +118,39 @@ def _way(context: Context) -> list[tuple[str, str]]:
         way += _above(context, place)
     title = context.get("content_title")
     if title and not opts:
-        way.append((_capitalised(title), ""))
+        way.append(Crumb(_capitalised(title)))
     return way
 
 
 def _above(
     context: Context, place: type[Model] | Model | tuple[Any, str]
-) -> list[tuple[str, str]]:
+) -> list[Crumb]:
     """What stands before the title of a page of our own (core.pages.console_page)."""
     if isinstance(place, tuple):
-        return [(str(place[0]), place[1])]
+        return [Crumb(str(place[0]), place[1])]
     page = admin.site._registry.get(place if isinstance(place, type) else type(place))
     if page is None or not page.has_view_or_change_permission(context["request"]):
         return []
     return [_list(place._meta)] if isinstance(place, type) else _row(place)
 
 
-def _app(opts: Options[Any]) -> tuple[str, str]:
+def _app(opts: Options[Any]) -> Crumb:
     link = reverse("admin:app_list", args=[opts.app_label])
-    return capfirst(str(opts.app_config.verbose_name)), link
+    return Crumb(capfirst(str(opts.app_config.verbose_name)), link, is_app=True)
 
 
-def _list(opts: Options[Any]) -> tuple[str, str]:
+def _list(opts: Options[Any]) -> Crumb:
     page = admin.site._registry.get(opts.model)
     title = getattr(page, "nav_title", opts.verbose_name_plural)
     link = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
-    return capfirst(str(title)), link
+    return Crumb(capfirst(str(title)), link)
 
 
-def _row(row: Model) -> list[tuple[str, str]]:
+def _row(row: Model) -> list[Crumb]:
     opts = row._meta
     told = getattr(admin.site._registry.get(type(row)), "heading", str)
     link = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
-    return [_list(opts), (str(told(row)), link)]
+    return [_list(opts), Crumb(str(told(row)), link)]
 
 
 def _capitalised(title: str) -> str:

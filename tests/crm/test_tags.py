@@ -15,6 +15,7 @@ from core.models import AuditEntry
 from crm import merging, purging, registry, tagging
 from crm.errors import TagArchived, TagInUse
 from crm.models import Member, MemberTag, Tag, TagGroup, TagSet
+from crm.models.tags import Source
 from staff.accounts import system_staff
 from tests.conftest import build_staff
 from tests.crm.conftest import build_world
@@ -125,6 +126,27 @@ def test_of_an_exclusive_group_the_newest_tag_holds(world, specialist):
     }
 
 
+def test_a_tag_of_a_rule_said_by_a_person_is_theirs(client, world, specialist):
+    member, tag = make_member(world.brand, "林小满"), make_tag()
+    address = reverse("admin:crm_member_tags", args=[member.pk])
+
+    def follow():
+        rule = {"actor": system_staff("rules"), "source": Source.AUTO}
+        tagging.tag([member.pk], tag, **rule)
+
+    follow()
+    page = client.post(address, {"add": tag.pk}, follow=True).content.decode()
+    assert "标签已改为手工标记" in page
+    held = member.member_tags.get()
+    assert (held.source, held.set_by) == (Source.MANUAL, specialist)
+    page = client.post(address, {"add": tag.pk}, follow=True).content.decode()
+    assert "没有任何改动" in page
+    client.post(address, {"remove": tag.pk})
+    follow()
+    page = client.post(address, {"remove": tag.pk}, follow=True).content.decode()
+    assert "标签已移除。它由规则打上" in page
+
+
 def test_a_tag_that_runs_out_comes_off_unless_it_was_given_anew(world, specialist):
     tag = make_tag(expires_after_days=60)
     old, fresh = (make_member(world.brand, name).pk for name in ("甲", "乙"))
@@ -212,6 +234,7 @@ def test_people_add_tags_of_their_own_but_leave_shared_ones_alone(
     assert "已有同名标签" in page.content.decode()
     address = reverse("admin:crm_tag_change", args=[shared.pk])
     assert client.post(address, form).status_code == 403
+    assert "已归档" in client.get(address).content.decode()
     dealer = build_staff("dealer", org_unit=world.dealer)
     client.force_login(dealer)
     assert "合作达人" not in client.get(TAGS).content.decode()
