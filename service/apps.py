@@ -11,13 +11,14 @@ class ServiceConfig(AppConfig):
     def ready(self) -> None:
         from core import registry
 
-        # intake and lifecycle hang themselves on to the layers below.
+        # intake, lifecycle and ratings hang themselves on to the layers below.
         from service import (  # noqa: F401
             attention,
             intake,
             lifecycle,
             panels,
             presence,
+            ratings,
             tag_rules,
             wording,
         )

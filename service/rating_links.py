@@ -29,10 +29,10 @@ class Opened:
     problem: str = ""
 
 
-def address_of(conversation: Conversation) -> str:
+def address_of(conversation_id: int) -> str:
     """The public address, absolute; it works for as many days as the setting says."""
     last = timezone.localdate() + timedelta(days=int(system_settings.get(RATING_DAYS)))
-    token = signed_ids.sign(_SALT, conversation.pk, (last - _EPOCH).days)
+    token = signed_ids.sign(_SALT, conversation_id, (last - _EPOCH).days)
     base = str(settings.PUBLIC_URL).rstrip("/")
     return base + reverse("service_rating", args=[token])
 

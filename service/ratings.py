@@ -29,6 +29,7 @@ from staff.accounts import system_staff
 from staff.models import Staff
 from wechat import outbox
 from wechat.models import OutboundMessage
+from wechat.registry import completes_text
 
 # Who served somebody is rated, not who closed what was no matter of theirs.
 RATED_REASONS = {
@@ -52,7 +53,6 @@ def ask(conversation: Conversation) -> OutboundMessage | None:
         text = str(system_settings.get(RATING_TEXT)).strip()
     if not text:
         return None
-    address = rating_links.address_of(conversation)
     if RATING_PLACEHOLDER not in text:
         text = f"{text}\n{RATING_PLACEHOLDER}"
     return outbox.plan(
@@ -60,13 +60,20 @@ def ask(conversation: Conversation) -> OutboundMessage | None:
         channel=OutboundMessage.Channel.MP_CUSTOM,
         recipient=conversation.recipient,
         kind=OutboundMessage.Kind.TEXT,
-        payload={"text": text.replace(RATING_PLACEHOLDER, address)},
+        # The link is the customer's alone: who reads the message here must not rate.
+        payload={"text": text},
         dedupe_key=f"{ASK_RATING}:{conversation.pk}",
         purpose=ASK_RATING,
         reference=str(conversation.pk),
         actor=system_staff("service.ratings"),
         expires_at=timezone.now() + ASKED_WITHIN,
     )
+
+
+@completes_text(ASK_RATING)
+def _with_link(message: OutboundMessage) -> str:
+    address = rating_links.address_of(int(message.reference))
+    return str(message.payload["text"]).replace(RATING_PLACEHOLDER, address)
 
 
 def _may_be_asked(conversation: Conversation) -> bool:

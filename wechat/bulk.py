@@ -38,7 +38,7 @@ from wechat.outcomes import (
     verdict_of,
 )
 from wechat.processes import identity
-from wechat.registry import tell_sent, vetoes_for
+from wechat.registry import tell_sent, text_of, vetoes_for
 
 logger = logging.getLogger(__name__)
 
@@ -288,7 +288,7 @@ def _call(chunk: Chunk, client: MpClient, message: OutboundMessage) -> Verdict:
             media_id = chunk.media[message.payload["media"]]
             answer = client.send_image(message.recipient, media_id)
         else:
-            answer = client.send_text(message.recipient, str(message.payload["text"]))
+            answer = client.send_text(message.recipient, text_of(message))
     except PlatformError as error:
         return verdict_of(error, message)
     return sent_verdict(answer)

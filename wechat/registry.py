@@ -59,10 +59,12 @@ OutcomeHandler = Callable[["OutboundMessage"], None]
 purpose_labels: dict[str, Text] = {}
 ManyGuard = Callable[["list[OutboundMessage]"], "dict[int, Veto]"]
 SentHandler = Callable[["list[OutboundMessage]"], None]
+TextMaker = Callable[["OutboundMessage"], str]
 
 _handlers: list[tuple[str, Handler]] = []
 _many_guards: dict[SendGuard, ManyGuard] = {}
 _sent: dict[str, SentHandler] = {}
+_makers: dict[str, TextMaker] = {}
 _guards: list[SendGuard] = []
 _outcomes: list[tuple[str, OutcomeHandler]] = []
 
@@ -133,6 +135,26 @@ def vetoes_for(messages: list[OutboundMessage]) -> dict[int, Veto]:
             if veto is not None:
                 found[message.pk] = veto
     return found
+
+
+def completes_text(purpose: str) -> Callable[[TextMaker], TextMaker]:
+    """Register what makes the text of a purpose complete, right before it is sent.
+
+    For what only the recipient may read: the payload, which colleagues see, lacks it.
+    It may read the database, and writes nothing: a message may be made ready twice.
+    """
+
+    def register(maker: TextMaker) -> TextMaker:
+        _makers[purpose] = maker
+        return maker
+
+    return register
+
+
+def text_of(message: OutboundMessage) -> str:
+    """The text as it goes out; "" when it has none."""
+    maker = _makers.get(message.purpose)
+    return maker(message) if maker else str(message.payload.get("text", ""))
 
 
 def on_sent(purpose: str) -> Callable[[SentHandler], SentHandler]:

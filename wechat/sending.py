@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
@@ -33,7 +34,7 @@ from wechat.outcomes import (
     verdict_of,
 )
 from wechat.processes import identity
-from wechat.registry import veto_for
+from wechat.registry import text_of, veto_for
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ def send(message: OutboundMessage) -> None:
         fail(message, "erased")
         return
     try:
-        media_id = _prepare(message)
+        content = _prepare(message)
     except PlatformError as error:
         put_back(message, verdict_of(error, message))
         return
@@ -139,22 +140,30 @@ def send(message: OutboundMessage) -> None:
     if attempt is None:
         return
     crash_point("K5")
-    verdict = _call(message, media_id)
+    verdict = _call(message, content)
     evidence.append(verdict.as_evidence(attempt))
     crash_point("K8")
     _record(attempt, verdict)
     crash_point("K9")
 
 
-def _prepare(message: OutboundMessage) -> str:
-    """What must be there before the intent: a token, and the picture on the platform.
+@dataclass(frozen=True)
+class _Content:
+    text: str
+    media_id: str = ""
+
+
+def _prepare(message: OutboundMessage) -> _Content:
+    """What must be there before the intent: a token, the text, the picture over there.
 
     Failing here certainly sent nothing.
     """
     tokens.current(message.app)
+    text = text_of(message)
     if message.kind != OutboundMessage.Kind.IMAGE and "media" not in message.payload:
-        return ""
-    return media.platform_id(message.app, int(message.payload["media"]))
+        return _Content(text)
+    media_id = media.platform_id(message.app, int(message.payload["media"]))
+    return _Content(text, media_id)
 
 
 def _intend(message: OutboundMessage) -> uuid.UUID | None:
@@ -245,21 +254,20 @@ def _has_room(row: OutboundMessage) -> bool:
     return True
 
 
-def _call(message: OutboundMessage, media_id: str) -> Verdict:
+def _call(message: OutboundMessage, content: _Content) -> Verdict:
     """The one call. Anything unforeseen after the first byte is "unknown"."""
     try:
         if message.channel == Channel.WECOM_WELCOME:
             answer = wecom_client(message.app).send_welcome(
                 str(message.payload["welcome_code"]),
-                str(message.payload.get("text", "")),
-                image_media_id=media_id,
+                content.text,
+                image_media_id=content.media_id,
             )
         elif message.kind == OutboundMessage.Kind.IMAGE:
-            answer = mp_client(message.app).send_image(message.recipient, media_id)
+            client = mp_client(message.app)
+            answer = client.send_image(message.recipient, content.media_id)
         else:
-            answer = mp_client(message.app).send_text(
-                message.recipient, str(message.payload["text"])
-            )
+            answer = mp_client(message.app).send_text(message.recipient, content.text)
     except PlatformError as error:
         return verdict_of(error, message)
     return sent_verdict(answer)

@@ -30,7 +30,7 @@ from tests.conftest import build_staff
 from tests.service.test_workspace import browser_of, desk_of, do
 from tests.service.world import Side, build_side
 from wechat.models import OutboundMessage, ReplyWindow
-from wechat.registry import veto_for
+from wechat.registry import text_of, veto_for
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def asked(conversation: Conversation) -> list[OutboundMessage]:
 
 
 def path_of(conversation: Conversation) -> str:
-    return urlsplit(rating_links.address_of(conversation)).path
+    return urlsplit(rating_links.address_of(conversation.pk)).path
 
 
 def rate(conversation: Conversation, **sent: Any) -> Any:
@@ -82,7 +82,7 @@ def test_a_customer_who_got_an_answer_is_asked_once_and_rates_without_a_log_in(
     do(agent, conversation, "close", reason="resolved")
     (message,) = asked(conversation)
     assert (message.recipient, message.kind) == (conversation.recipient, "text")
-    link = re.search(r"https?://\S+/r/\S+", message.payload["text"])
+    link = re.search(r"https?://\S+/r/\S+", text_of(message))
     assert link
     assert conversation.recipient not in link[0]
     assert message.expires_at < timezone.now() + timedelta(hours=2)
@@ -114,6 +114,11 @@ def test_a_customer_who_got_an_answer_is_asked_once_and_rates_without_a_log_in(
         assert "5 分 · 非常满意" in words(shown)
         assert "很快 很好" in words(shown)
     assert "评价邀请" in words(desk_of(agent, conversation))
+    outbox = reverse("admin:wechat_outboundmessage_change", args=[message.pk])
+    manager = browser_of(brand.agent("ops_manager"))
+    for shown in (desk_of(agent, conversation), manager.get(outbox)):
+        assert "{评价链接}" in words(shown), "only the customer gets the link"
+        assert "/r/" not in words(shown)
 
 
 def test_nobody_is_asked_who_should_not_be(brand: Side, agent: Any) -> None:
