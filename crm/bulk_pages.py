@@ -23,7 +23,8 @@ from core.pages import console_page
 from core.registry import Text
 from crm import bulk, segmenting
 from crm.errors import BulkTargetGone
-from crm.models import Member, Segment
+from crm.models import Member, Segment, Tag
+from crm.tag_pages import FOLLOWING
 from staff.models import OrgUnit, Staff
 from staff.requests import staff_of
 
@@ -206,6 +207,7 @@ def _page(
         "chosen": chosen,
         "error": error,
         "new_name": request.POST.get("name", ""),
+        "is_following": isinstance(target, Tag) and target.builtin_key in FOLLOWING,
         "preview": bulk.preview(verb.action(target, staff), asked.selection)
         if target is not None
         else None,

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,8 +18,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from core import audit
 from core.admin import ReadOnly, ScopedAdmin
 from core.templatetags.console import moment, status
+from service import ratings
 from service.models import AgentState, Conversation, Queue, Rating
 from staff.models import Staff
+from staff.requests import staff_of
 
 
 @admin.register(Queue)
@@ -166,6 +169,17 @@ class RatingAdmin(ReadOnly, ScopedAdmin):
     ]
     readonly_fields = fields
     actions = None
+    list_before_template = "service/ratings_head.html"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        told = {
+            "response": ratings.response(staff_of(request)),
+            "days": ratings.RESPONSE_DAYS,
+            "enough": ratings.ENOUGH,
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **told})
 
     def audit_label(self, obj: Any) -> str:
         return ""

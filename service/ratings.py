@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Avg, Count
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
@@ -29,7 +31,7 @@ from staff.accounts import system_staff
 from staff.models import Staff
 from wechat import outbox
 from wechat.models import OutboundMessage
-from wechat.registry import completes_text
+from wechat.registry import completes_text, on_outcome
 
 # Who served somebody is rated, not who closed what was no matter of theirs.
 RATED_REASONS = {
@@ -39,6 +41,7 @@ RATED_REASONS = {
 # Asked much later, nobody knows any more what it is about.
 ASKED_WITHIN = timedelta(hours=1)
 CHANGEABLE_FOR = timedelta(hours=24)
+RESPONSE_DAYS, ENOUGH = 30, 30
 
 
 def ask(conversation: Conversation) -> OutboundMessage | None:
@@ -74,6 +77,39 @@ def ask(conversation: Conversation) -> OutboundMessage | None:
 def _with_link(message: OutboundMessage) -> str:
     address = rating_links.address_of(int(message.reference))
     return str(message.payload["text"]).replace(RATING_PLACEHOLDER, address)
+
+
+@on_outcome(ASK_RATING)
+def _note_asked(message: OutboundMessage) -> None:
+    if message.state != OutboundMessage.State.SENT:
+        return
+    rows = Conversation.objects.filter(pk=int(message.reference), rating_asked_at=None)
+    rows.update(rating_asked_at=timezone.now())
+
+
+@dataclass(frozen=True)
+class Response:
+    """How many customers were asked since `since`, how many of them rated, and how."""
+
+    since: datetime
+    asked: int
+    rated: int
+    average: float | None
+
+    @property
+    def percent(self) -> int | None:
+        """Whole per cent; None where too few were asked for a share to say anything."""
+        return round(100 * self.rated / self.asked) if self.asked >= ENOUGH else None
+
+
+def response(staff: Staff) -> Response:
+    """Of the conversations the person may see, over RESPONSE_DAYS."""
+    since = timezone.now() - timedelta(days=RESPONSE_DAYS)
+    asked = Conversation.objects.visible_to(staff).filter(rating_asked_at__gte=since)
+    found = asked.aggregate(
+        asked=Count("pk"), rated=Count("rating"), average=Avg("rating__score")
+    )
+    return Response(since, **found)
 
 
 def _may_be_asked(conversation: Conversation) -> bool:

@@ -230,6 +230,10 @@ class Conversation(models.Model):
     close_reason = models.CharField(
         _("close reason"), max_length=12, choices=CloseReason.choices, blank=True
     )
+    # When the customer got the question how content they were.
+    rating_asked_at = models.DateTimeField(
+        _("asked for a rating at"), null=True, blank=True
+    )
 
     objects = ConversationQuerySet.as_manager()
 
@@ -254,6 +258,11 @@ class Conversation(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["rating_asked_at"],
+                condition=models.Q(rating_asked_at__isnull=False),
+                name="service_conversation_asked",
+            ),
             models.Index(
                 fields=["queue", "-priority", "waiting_since", "id"],
                 condition=models.Q(state="queued"),

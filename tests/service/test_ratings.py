@@ -30,7 +30,7 @@ from tests.conftest import build_staff
 from tests.service.test_workspace import browser_of, desk_of, do
 from tests.service.world import Side, build_side
 from wechat.models import OutboundMessage, ReplyWindow
-from wechat.registry import text_of, veto_for
+from wechat.registry import tell_outcome, text_of, veto_for
 
 
 @pytest.fixture(autouse=True)
@@ -377,3 +377,34 @@ def test_a_purge_leaves_the_score_and_no_word(brand: Side, agent: Any) -> None:
     assert purging.purge(conversation.member_id, actor=system_staff("test"))
     rating, praise = Rating.objects.get(), Praise.objects.get()
     assert (rating.score, rating.words, praise.words) == (5, "", "")
+
+
+def test_the_list_says_how_many_of_those_asked_rated(brand: Side, agent: Any) -> None:
+    conversation = closed(brand, agent)
+    (message,) = asked(conversation)
+    manager = browser_of(brand.agent("supervisor"))
+    here = reverse("admin:service_rating_changelist")
+    assert "邀请评价 0 次" in words(manager.get(here)), "what was not sent asked nobody"
+    message.state = OutboundMessage.State.SENT
+    message.save()
+    tell_outcome(message)
+    assert "邀请评价 1 次，其中 0 次得到评价" in words(manager.get(here))
+    rate(conversation, score="4")
+    page = words(manager.get(here))
+    assert "其中 1 次得到评价" in page
+    assert "不足 30 次" in page
+    assert "平均 4.0 分" in page
+    later = timezone.now()
+    Conversation.objects.bulk_create(
+        Conversation(
+            member=conversation.member,
+            app=conversation.app,
+            queue=conversation.queue,
+            state="closed",
+            rating_asked_at=later,
+        )
+        for _number in range(39)
+    )
+    assert "评价率 2 %" in words(manager.get(here))
+    foreign = browser_of(build_side("别家").agent("supervisor"))
+    assert "邀请评价 0 次" in words(foreign.get(here))
