@@ -386,7 +386,6 @@ def test_the_list_says_how_many_of_those_asked_rated(brand: Side, agent: Any) ->
     here = reverse("admin:service_rating_changelist")
     assert "邀请评价 0 次" in words(manager.get(here)), "what was not sent asked nobody"
     message.state = OutboundMessage.State.SENT
-    message.save()
     tell_outcome(message)
     assert "邀请评价 1 次，其中 0 次得到评价" in words(manager.get(here))
     rate(conversation, score="4")
