@@ -113,7 +113,11 @@ class Engine:
         with self._condition:
             known = {*self._ready, *self._sending}
         due = (
-            Push.objects.filter(state=Push.State.PENDING, due_real_at__lte=time.time())
+            Push.objects.filter(
+                state=Push.State.PENDING,
+                due_real_at__lte=time.time(),
+                account__silent_until__lte=clock.now(),
+            )
             .order_by("due_real_at", "id")
             .values_list("id", "account_id", "person_id")[: len(known) + 200]
         )
@@ -171,12 +175,7 @@ def deliver(push_id: int) -> None:
         .filter(pk=push_id, state=Push.State.PENDING, due_real_at__lte=time.time())
         .first()
     )
-    if row is None:
-        return
-    if row.account.silent_until > clock.now():
-        row.due_real_at = time.time() + min(1.0, row.account.silent_until - clock.now())
-        with world.change():
-            row.save(update_fields=["due_real_at"])
+    if row is None or row.account.silent_until > clock.now():
         return
     reply = callbacks.push(row.account, row.body, row.openid)
     with world.change():
