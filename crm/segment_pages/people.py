@@ -83,7 +83,8 @@ def _page(
     rows = rows.filter(
         member__in=Member.objects.visible_to(staff).known()
     ).select_related("member__org_unit")
-    found = list(rows.order_by("member")[: SHOWN + 1])
+    # By the number the next page begins after: "member" would be in its model's order.
+    found = list(rows.order_by("member_id")[: SHOWN + 1])
     context: dict[str, Any] = {
         "rows": [row.member for row in found[:SHOWN]],
         "next": found[SHOWN - 1].member_id if len(found) > SHOWN else None,

@@ -129,6 +129,8 @@ def _choices(param: Param, value: Any) -> tuple[Any, ...]:
 
 
 def _id(_param: Param, value: Any) -> int:
+    if not value:  # nothing chosen yet
+        raise Wrong(_("Choose at least one."))
     if type(value) is not int or not 0 < value <= BIGGEST_ID:
         raise Wrong(_("An id is a positive whole number."))
     return value

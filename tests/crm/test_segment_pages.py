@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -12,7 +13,7 @@ from django.utils import timezone
 from core import jobs
 from core.models import Job
 from crm import segmenting
-from crm.models import Member, Segment
+from crm.models import Member, Segment, SegmentMember
 from crm.naming import tokens
 from tests.conftest import build_staff
 
@@ -198,6 +199,24 @@ def test_a_list_takes_people_keeps_what_it_does_not_know_and_lets_them_go(
     assert segment.member_count == 1
 
 
+def test_everybody_in_a_segment_is_met_page_by_page(client, world, maker, monkeypatch):
+    monkeypatch.setattr("crm.segment_pages.people.SHOWN", 2)
+    segment = make(world, maker)
+    days = (1, 9, 3, 7, 5)  # lately seen in another order than known
+    for back in days:
+        seen = timezone.now() - timedelta(days=back)
+        SegmentMember.objects.create(
+            segment=segment, member=people(world, 1, last_seen_at=seen)[0]
+        )
+    found, after = [], 0
+    while after is not None:
+        page_of = client.get(page("people", segment.pk), {"after": after})
+        found += [member.pk for member in page_of.context["rows"]]
+        after = page_of.context["next"]
+    inside = Member.objects.filter(controller=world.brand).values_list("pk", flat=True)
+    assert found == sorted(inside)
+
+
 def test_the_builder_counts_what_is_written_and_says_what_saving_changes(
     client, world, maker
 ):
@@ -214,6 +233,9 @@ def test_the_builder_counts_what_is_written_and_says_what_saving_changes(
     assert said["change"] == "保存后：1 → 4 人"
     half = {"all": [{"on": "tags", "any": []}]}
     assert ask(client, "estimate", rule=half)["problems"]
+    nobody = {"all": [{"on": "segment", "segment": "", "in": True}]}
+    said = ask(client, "estimate", rule=nobody)["problems"]
+    assert said == [["/all/0/segment", "请至少选择一个。"]]
 
 
 def test_any_json_asked_of_the_builder_is_answered(client):

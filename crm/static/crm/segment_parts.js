@@ -66,7 +66,7 @@ window.SegmentParts = (function () {
   /* What was typed as a number where it is one; else as it is, so that the server says
      what is wrong and nothing typed is lost. */
   function asNumber(text) {
-    const plain = text.trim().replace(/[,，]/g, "");
+    const plain = text.normalize("NFKC").trim().replace(/,/g, "");
     return /^-?[0-9]+(\.[0-9]+)?$/.test(plain) ? Number(plain) : text.trim();
   }
 
