@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from core import audit, system_settings
 from core.system_settings import Declaration, declare
 from crm import tagging, timeline
-from crm.errors import ComplaintClosed, ReasonMissing
+from crm.errors import ComplaintClosed, MemberGone, ReasonMissing
 from crm.models import Complaint, Member, Tag
 from crm.models.consents import NO_END
 from crm.models.tags import Source
@@ -41,12 +41,14 @@ def begin(
 ) -> Complaint:
     """Note a complaint and freeze marketing; one that is open for `reference` stands.
 
-    Raises ReasonMissing without words why.
+    Raises ReasonMissing without words why, MemberGone after a purge.
     """
     reason = reason.strip()
     if len(reason) < 2:
         raise ReasonMissing(_("Say what the complaint is about."))
     locked = _locked(member)
+    if locked.purged_at is not None:
+        raise MemberGone
     if reference:
         known = locked.complaints.open().filter(reference=reference).first()
         if known is not None:

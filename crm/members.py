@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from core import audit
 from crm import matching, merging, phones, timeline
-from crm.errors import NotMergeable
+from crm.errors import MemberGone, NotMergeable
 from crm.models import Member
 from crm.naming import printable, tokens
 from crm.narrowing import Condition, asked_keys, conditions
@@ -23,9 +23,14 @@ _PAGING = ("p", "o", "e")
 
 @transaction.atomic
 def change_remark(member: Member, remark: str, *, actor: Staff) -> bool:
-    """Write what colleagues call the member; False when nothing changed."""
+    """Write what colleagues call the member; False when nothing changed.
+
+    Raises MemberGone after a merge or purge.
+    """
     clean = printable(remark)
     locked = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+    if locked.merged_into_id is not None or locked.purged_at is not None:
+        raise MemberGone
     if clean == locked.remark:
         return False
     locked.remark = member.remark = clean

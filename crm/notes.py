@@ -6,7 +6,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import audit
-from crm.errors import MeanwhileChanged, NoteNotYours, NoteTextMissing
+from crm.errors import (
+    MeanwhileChanged,
+    MemberGone,
+    NoteNotYours,
+    NoteTextMissing,
+)
 from crm.models import Member, Note
 from crm.naming import printable
 from crm.registry import on_purge
@@ -17,8 +22,15 @@ MAX_CHARS = 500
 
 @transaction.atomic
 def add(member: Member, text: str, *, actor: Staff) -> Note:
-    """Write a note. Raises NoteTextMissing (empty, or more than 500 characters)."""
-    note = Note.objects.create(member=member, staff=actor, text=_clean(text))
+    """Write a note on who the member stands for now.
+
+    Raises NoteTextMissing (empty, or more than 500 characters); MemberGone after a purge.
+    """
+    clean = _clean(text)
+    standing = Member.objects.held(member.pk)
+    if standing.purged_at is not None:
+        raise MemberGone
+    note = Note.objects.create(member=standing, staff=actor, text=clean)
     _keep_trail("added", note, actor=actor)
     return note
 

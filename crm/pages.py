@@ -193,6 +193,10 @@ def reveal(request: HttpRequest, member: Member) -> HttpResponse:
 def change_remark(request: HttpRequest, member: Member) -> HttpResponse:
     """Write what colleagues should know of the member at a glance."""
     actor = require(request, REMARK)
-    if members.change_remark(member, request.POST.get("remark", ""), actor=actor):
-        messages.success(request, _("The remark was saved."))
+    remark = request.POST.get("remark", "")
+    try:
+        if members.change_remark(member, remark, actor=actor):
+            messages.success(request, _("The remark was saved."))
+    except AppError as refusal:
+        messages.error(request, str(refusal.message))
     return HttpResponseRedirect(reverse("admin:crm_member_change", args=[member.pk]))

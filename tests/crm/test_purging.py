@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from core.models import AuditEntry, SystemSetting
-from crm import members, purging, registry
+from crm import complaints, members, purging, registry
+from crm.errors import MemberGone
 from crm.models import Event, Identity, Member, Tombstone
 from staff.accounts import system_staff
 from wechat.models import InboundEvent, OutboundMessage
@@ -141,3 +143,25 @@ def test_taking_back_the_authorisation_starts_the_clock(world, deliver, kind):
     assert member.purge_due_at is not None
     assert member.consent_entries.get().purpose == "profile"
     assert member.opted_out_at is None
+
+
+def test_nobody_writes_about_a_purged_person_from_a_page_left_open(
+    world, deliver, client, make_staff
+):
+    member = leave(world, deliver, days_ago=31)
+    staff = make_staff("ops_manager", org_unit=world.brand)
+    purging.drain()
+    client.force_login(staff)
+    address = reverse("admin:crm_member_change", args=[member.pk])
+    for name, words in (
+        ("remark", {"remark": "静安的林小姐"}),
+        ("notes", {"text": "静安的林小姐"}),
+        ("complaint", {"reason": "静安的林小姐", "begin": "1"}),
+    ):
+        client.post(address.replace("/change/", f"/{name}/"), words)
+    member.refresh_from_db()
+    assert member.remark == ""
+    assert not member.notes.exists()
+    assert not member.complaints.exists()
+    with pytest.raises(MemberGone):
+        complaints.begin(member, reason="静安的林小姐", actor=staff)
