@@ -72,8 +72,11 @@ def buy(
         )
 
 
-def give_back(order: ShopOrder, amount: Decimal) -> ShopRefund:
+def give_back(order: ShopOrder, amount: Decimal) -> ShopRefund | None:
+    """None when less than that is left, also of two who ask at once."""
     with world.change():
+        if amount > left_of(order):
+            return None
         count = order.refunds.count() + 1
         return ShopRefund.objects.create(
             order=order,

@@ -93,10 +93,9 @@ def act(request: HttpRequest, number: str) -> HttpResponse:
         raise Http404
     if "amount" in request.POST:
         amount = shop.yuan(request.POST["amount"])
-        if amount is None or amount > shop.left_of(order):
+        if amount is None or shop.give_back(order, amount) is None:
             words = f"最多可退 {shop.left_of(order)} 元。"
             return _page(request, order.person, words)
-        shop.give_back(order, amount)
     shop.tell(order)
     return _back_to(order.person)
 

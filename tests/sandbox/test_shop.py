@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -65,3 +66,11 @@ def test_what_a_person_buys_and_gives_back_stands_in_the_console_once(stack):
         assert (order.code, order.net, order.state) == (number, 500, "part_back")
         assert order.buyer == f"mini:{person['id']}"
         assert order.items.get().quantity == 2
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(lambda _n: send(f"orders/{number}", amount="500"), range(4))
+        )
+    assert sorted(each.status_code for each in answers) == [200, 400, 400, 400]
+    assert "最多可退 0.00 元" in send(f"orders/{number}", amount="0.01").text
+    with stack.orm():
+        assert Order.objects.get().state == "refunded"

@@ -59,6 +59,8 @@ window.SegmentLive = (function () {
         if (said.html) {
           reach.innerHTML = said.html;
           reach.classList.remove("sg-old");
+        } else if (!reach.querySelector(".sg-total")) {
+          reach.textContent = ""; // nothing was counted yet, and nothing is being
         }
         state.textContent = said.words || "";
         if (change) {
