@@ -6,7 +6,7 @@ stand on, which most looks never need.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib.admin import ListFilter
@@ -26,7 +26,7 @@ class Unopened:
     template = "crm/filter_panel.html"
     title = ""
 
-    def __init__(self, request: HttpRequest, filters: list[ListFilter]) -> None:
+    def __init__(self, request: HttpRequest, filters: Sequence[ListFilter]) -> None:
         self.query = request.GET.urlencode()
         self.used_parameters: dict[str, Any] = {}
         for each in filters:

@@ -60,6 +60,17 @@ class Asked(admin.ListFilter, ABC):
     def groups(self, staff: Staff) -> Groups:
         """The choices as they are drawn, in the person's scope."""
 
+    def picked(self, staff: Staff) -> Choices:
+        """What was chosen, in words; as it was written where it is none of the choices."""
+        known = self.known(staff)
+        return [(value, known.get(value, value)) for value in self.chosen]
+
+    def known(self, staff: Staff) -> dict[str, Text]:
+        """Words of at least the chosen values that are choices."""
+        return {
+            value: text for _label, rows in self.groups(staff) for value, text in rows
+        }
+
     def has_output(self) -> bool:
         return True
 
@@ -158,16 +169,24 @@ class Searched(Asked):
         self.has_more = len(first) > FEW
         first = first[:FEW]
         shown = {str(row.pk) for row in first}
-        keys = (each.removeprefix(self.prefix) for each in self.chosen)
-        others = [key for key in keys if key.isdigit() and key not in shown]
-        wanted = narrowing.primary_keys(others) or []
-        rows = self.rows(staff).filter(pk__in=wanted)
-        beyond = self.found(rows, len(wanted)) if wanted else []
+        beyond = self._chosen_rows(staff, shown)
         choices = [*self.told_apart(beyond), *self.drawn(first)]
         fixed = self.fixed(staff)
         if self.rows_label:
             return [("", fixed), (str(self.rows_label), choices)]
         return [("", [*fixed, *choices])]
+
+    def known(self, staff: Staff) -> dict[str, Text]:
+        told = self.told_apart(self._chosen_rows(staff, set()))
+        return dict([*self.fixed(staff), *told])
+
+    def _chosen_rows(self, staff: Staff, shown: set[str]) -> list[Any]:
+        """The rows that were chosen, but for those `shown` anyway."""
+        keys = (each.removeprefix(self.prefix) for each in self.chosen)
+        others = [key for key in keys if key.isdigit() and key not in shown]
+        wanted = narrowing.primary_keys(others) or []
+        rows = self.rows(staff).filter(pk__in=wanted)
+        return self.found(rows, len(wanted)) if wanted else []
 
 
 class _Values(Asked):
@@ -213,6 +232,11 @@ class _Tags(Asked):
             ]
             self.request._tag_groups = found  # type: ignore[attr-defined]
         return found
+
+    def known(self, staff: Staff) -> dict[str, Text]:
+        keys = narrowing.primary_keys(self.chosen) or []
+        tags = Tag.objects.visible_to(staff).filter(pk__in=keys).order_by()
+        return {str(key): name for key, name in tags.values_list("pk", "name")}
 
 
 class TagsAnyFilter(_Tags):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import InvalidPage, Page
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,7 @@ from core.paginators import OpenPaginator
 from core.registry import Text
 from core.templatetags.console import moment, status
 from crm.filter_panel import Unopened
+from crm.filters import Asked
 from crm.models import Identity, Member, Tag
 from crm.narrowing import conditions
 from crm.recent import ORDER, Recent
@@ -208,6 +209,21 @@ class MemberChanges(ChangeList):
     )
 
     found: list[Line]
+    filters: list[Asked]
+
+    @property
+    def picked(self) -> list[tuple[Text, Text, str]]:
+        """Each chosen value: filter, value in words, query string of the list without."""
+        return [
+            (
+                each.title or "",
+                text,
+                _without(self.request.GET, each.parameter_name, value),
+            )
+            for each in self.filters
+            if each.chosen
+            for value, text in each.picked(self.staff)
+        ]
 
     @property
     def lines(self) -> SafeString:
@@ -226,7 +242,12 @@ class MemberChanges(ChangeList):
         used = {key for spec in self.filter_specs for key in spec.used_parameters}
         self.has_active_filters = bool(used)
         self.clear_all_filters_qs = self.get_query_string(remove=sorted(used))
-        self.filter_specs = [Unopened(request, self.filter_specs)]
+        self.request, self.staff, self.filters = (
+            request,
+            request.user,
+            self.filter_specs,
+        )
+        self.filter_specs = [Unopened(request, self.filters)]
         self.recent = Recent(request.user, conditions(request.user, request.GET))
         return self.recent.rows.order_by(*ORDER)
 
@@ -241,6 +262,14 @@ class MemberChanges(ChangeList):
         self.full_result_count = None
         self.show_full_result_count = self.can_show_all = False
         self.show_admin_actions = self.multi_page = True
+
+
+def _without(asked: QueryDict, key: str, value: str) -> str:
+    """The query string of the first page without one value of a filter."""
+    left = asked.copy()
+    left.setlist(key, [each for each in asked.getlist(key) if each != value])
+    left.pop("p", None)
+    return left.urlencode()
 
 
 def remembered(request: HttpRequest, kept: str, default: str) -> str:

@@ -25,7 +25,7 @@ from crm.models import (
 )
 from crm.narrowing import conditions
 from crm.tagging import tag as add_tag
-from staff.models import SavedView, Staff
+from staff.models import OrgUnit, SavedView, Staff
 from tests.crm.test_member_pages import LIST, make_member, names
 
 NOW = timezone.now()
@@ -153,6 +153,35 @@ def test_filters_not_opened_yet_keep_what_was_chosen(client, world, supervisor, 
     filters = client.get(reverse("admin:crm_member_filters"), asked).content.decode()
     assert f'name="tags_any" value="{tags[1].pk}" checked> 咖啡' in filters
     assert f'name="tags_any" value="{tags[2].pk}"> 香薰' in filters
+
+
+def test_what_narrows_the_list_is_said_and_taken_off_one_by_one(
+    client, world, supervisor, tags
+):
+    asked = {
+        "tags_any": [tags[0].pk, tags[1].pk],
+        "stage": "new",
+        "store": world.store.pk,
+        "owner": "nobody",
+        "seen": "not-30",
+        "account": 10**12,
+        "p": 2,
+    }
+    changes = client.get(LIST, asked).context["cl"]
+    told = [(str(title), str(text)) for title, text, _rest in changes.picked]
+    assert told == [
+        *(("生命周期", "新客"), ("标签：任一", "护肤"), ("标签：任一", "咖啡")),
+        *(("门店", world.store.name), ("归属人", "无人"), ("账号", str(10**12))),
+        ("最近互动", "超过 30 天没有"),
+    ]
+    rest = QueryDict(changes.picked[1][2])
+    assert (rest.getlist("tags_any"), rest["stage"]) == ([str(tags[1].pk)], "new")
+    assert "p" not in rest
+    assert "当前筛选" in client.get(LIST, {"stage": "new"}).content.decode()
+    assert "当前筛选" not in client.get(LIST, {"q": "林"}).content.decode()
+    theirs = OrgUnit.objects.create(name="他们的店", kind="store", parent=world.dealer)
+    other = client.get(LIST, {"store": theirs.pk}).context["cl"].picked
+    assert [str(text) for _title, text, _rest in other] == [str(theirs.pk)]
 
 
 def test_a_store_sees_and_filters_its_own(client, world, make_staff):
