@@ -119,6 +119,8 @@ def show_review(
         "speaks_for": merge_words.speaks_for(review.evidence),
         "against": merge_words.speaks_against(review.evidence),
         "may_decide": is_open and staff.has_perm(MERGE) and one.pk != other.pk,
+        "became": one if one.pk == other.pk else None,
+        "merge": _merge_of(staff, review) if one.pk == other.pk else None,
         "next": _next(staff, review),
         "error": error,
     }
@@ -130,6 +132,13 @@ def show_review(
         context=context,
         status=status,
     )
+
+
+def _merge_of(staff: Staff, review: MatchReview) -> Merge | None:
+    """The merge that made one record of exactly these two."""
+    pair = [review.first_id, review.second_id]
+    rows = Merge.objects.visible_to(staff).filter(kept__in=pair, gone__in=pair)
+    return rows.order_by("-pk").first()
 
 
 def _next(staff: Staff, review: MatchReview) -> MatchReview | None:
@@ -306,6 +315,7 @@ def show_merge(
         "lines": merge_words.table_lines(steps),
         "later": later,
         "is_purged": is_purged,
+        "undone_why": merging.undone_why(merge),
         "may_undo": staff.has_perm(MERGE)
         and merge.undone_at is None
         and later is None

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core import audit
+from core.models import AuditEntry
 from crm import following, journal, list_counts, registry, returning, reviews, timeline
 from crm.errors import (
     AlreadyUndone,
@@ -33,6 +34,7 @@ from crm.models import (
 from crm.naming import tokens
 from staff.models import OrgUnit, Staff
 
+UNMERGED = "crm.member.unmerged"
 _MERGE_LOCK = 7_301_420
 # What the kept record takes over where it knows nothing itself.
 _FILLED = ("remark", "real_name", "org_unit", "owner", "gender", "birthday", "city")
@@ -251,7 +253,7 @@ def unmerge(row: Merge, *, actor: Staff, reason: str) -> Member:
             data={"other": other.pk},
         )
         audit.record(
-            "crm.member.unmerged",
+            UNMERGED,
             member,
             actor=actor,
             before={"merge": row.pk},
@@ -259,6 +261,19 @@ def unmerge(row: Merge, *, actor: Staff, reason: str) -> Member:
             reason=reason.strip(),
         )
     return Member.objects.get(pk=gone.pk)
+
+
+def undone_why(row: Merge) -> str:
+    """The reason in the trail of who took the merge apart; "" while it stands."""
+    if row.undone_at is None:
+        return ""
+    told = AuditEntry.objects.filter(
+        target_type=Member._meta.label_lower,
+        target_id=str(row.kept_id),
+        action=UNMERGED,
+        before__merge=row.pk,
+    )
+    return told.order_by("-id").values_list("reason", flat=True).first() or ""
 
 
 def later_merges(row: Merge) -> models.QuerySet[Merge]:

@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from crm import standing
 from crm.consent_panel import frozen_words
-from crm.models import ConsentEntry, Identity, Member
+from crm.models import Identity, Member
 from crm.naming import fragment_tokens
 from service import allowances, history, presence, rights
 from service.models import (
@@ -202,7 +203,7 @@ class Card:
 
     member: Member
     identities: list[Identity]
-    consent: ConsentEntry | None
+    standing: standing.Standing
     others: list[Conversation]
     # "" when marketing is not frozen.
     frozen: str
@@ -218,7 +219,7 @@ def card(conversation: Conversation, staff: Staff) -> Card:
         identities=list(
             member.identities.select_related("account").order_by("kind", "id")[:20]
         ),
-        consent=member.consent_entries.filter(purpose="marketing", channel="").first(),
+        standing=standing.marketing(member),
         frozen=frozen_words(member),
         is_complaint=member.complaints.open()
         .filter(reference=f"conversation:{conversation.pk}")

@@ -75,6 +75,9 @@ def test_one_person_is_decided_with_one_key_and_the_next_pair_comes(
     pair.refresh_from_db()
     assert (pair.state, pair.decided_by) == ("merged", manager)
     assert f"#{pair.second_id}" in text_of(response)  # the pair reads through
+    decided = text_of(client.get(page_of(pair)))
+    assert page_of(Merge.objects.get()) in decided
+    assert reverse("admin:crm_member_change", args=[pair.second_id]) in decided
 
 
 def test_two_people_are_decided_and_off_the_list(client, manager, pair):
@@ -154,6 +157,7 @@ def test_a_merge_is_undone_with_a_reason(client, manager, pair):
     again = client.post(page_of(merge, "undo"), {"reason": "再来"})
     assert again.status_code == 409
     assert "周敏 已经把这两条记录拆开了" in text_of(again)
+    assert "姐妹共用手机" in text_of(client.get(page_of(merge)))
     assert "已撤销" in text_of(client.get(reverse("admin:crm_merge_changelist")))
 
 
