@@ -111,7 +111,8 @@ def _moments(
         for entry in trail
         if not (_is(entry, "recorded") or _is(entry, "refunded"))
     ]
-    return sorted(found, key=lambda moment: moment.at, reverse=True)
+    # Of one moment what came later in the list came later: paid stands above placed.
+    return sorted(found, key=lambda moment: moment.at)[::-1]
 
 
 def _is(entry: AuditEntry, verb: str) -> bool:

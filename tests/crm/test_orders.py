@@ -252,7 +252,10 @@ def test_an_order_has_a_page_that_says_what_was_paid_and_what_came_back(
     address = reverse("admin:crm_order_change", args=[row.pk])
     client.force_login(build_staff("ops_specialist", org_unit=brand.unit))
 
-    page = client.get(address).content.decode()
+    answer = client.get(address)
+    titles = [str(moment.title) for moment in answer.context["moments"]]
+    assert titles.index("已付款") < titles.index("下单")  # the newest first
+    page = answer.content.decode()
     for words in ("¥1,516.00", "¥1,536.00", "-¥20.00", "精华", "已付款", "录入本系统"):
         assert words in page, words
     assert reverse("admin:crm_member_change", args=[member.pk]) in page
