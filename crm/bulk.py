@@ -171,7 +171,7 @@ class Assign(Action):
 
 
 class AddToList(Action):
-    """`target` is a Segment of the kind list."""
+    """`target` is a Segment of the kind list; for a preview one that is not saved yet."""
 
     kind, param = "crm.bulk_list", "segment"
     permission = "crm.change_segment"
@@ -188,6 +188,8 @@ class AddToList(Action):
         return found
 
     def has_it(self) -> Q | Exists:
+        if self.target.pk is None:
+            return Q(pk__in=())
         rows = SegmentMember.objects.filter(segment=self.target, member=OuterRef("pk"))
         return Exists(rows)
 

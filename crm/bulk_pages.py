@@ -189,6 +189,15 @@ def _controller(staff: Staff, asked: Asked) -> OrgUnit:
     return first.controller
 
 
+def _list_to_be(staff: Staff, asked: Asked) -> Segment | None:
+    """For the preview: a list nobody is on, made when the job is started."""
+    try:
+        controller = _controller(staff, asked)
+    except BulkTargetGone:
+        return None
+    return Segment(controller=controller, kind=Segment.Kind.LIST)
+
+
 def _page(
     request: HttpRequest,
     verb: Verb,
@@ -200,6 +209,8 @@ def _page(
 ) -> TemplateResponse:
     staff = staff_of(request)
     target = _chosen(verb, staff, chosen)
+    if chosen == NEW and verb.action is bulk.AddToList and _may_make_lists(staff):
+        target = _list_to_be(staff, asked)
     context: dict[str, Any] = {
         "verb": verb,
         "label": verb.action.label,

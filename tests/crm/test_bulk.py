@@ -211,6 +211,11 @@ def test_people_go_on_a_list_or_a_new_one(client, world, make_staff):
     foreign = make_members(world.dealer, 1)
     nameless = post(client, "list", rows, "new", name=" ")
     assert nameless.status_code == 409
+    everybody = ",".join(str(row.pk) for row in [*rows, *foreign])
+    look = {"ids": everybody, "target": "new", "preview": "1"}
+    preview = client.get(bulk_url("list"), look).content.decode()
+    assert "将更改 3 位会员" in preview
+    assert "属于其他数据控制者" in preview
     post(client, "list", [*rows, *foreign], "new", name="回访名单")
     assert run_job().result == {"bulk_changed": 3, "bulk_other_controller": 1}
     segment = Segment.objects.get()
