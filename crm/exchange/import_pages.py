@@ -139,12 +139,13 @@ def _page(
 ) -> TemplateResponse:
     is_assigning = batch.state == State.UPLOADED
     is_asked = batch.state == State.CHECKED and "columns" in request.GET
+    state = _state_context(batch, _staff(request))
     context = {
-        **_state_context(batch),
+        **state,
         "error": error or batch.error,
         "file_goes_at": batch.created_at + imports.kept_for(),
     }
-    if is_assigning or is_asked:
+    if state["may_act"] and (is_assigning or is_asked):
         context |= _columns_context(request, batch)
     return console_page(
         request,
@@ -161,13 +162,19 @@ def _page(
 def progress(request: HttpRequest, import_id: int) -> TemplateResponse:
     """The part that changes; the open page asks until the import is at rest."""
     batch = _batch(request, import_id)
-    response = TemplateResponse(request, "crm/import_state.html", _state_context(batch))
+    context = _state_context(batch, _staff(request))
+    response = TemplateResponse(request, "crm/import_state.html", context)
     if not batch.is_busy:
         response["HX-Refresh"] = "true"
     return response
 
 
-def _state_context(batch: Import) -> dict[str, Any]:
+def _may_act(batch: Import, staff: Staff) -> bool:
+    """Whoever brought the file decides what becomes of it."""
+    return staff.is_superuser or batch.created_by_id == staff.pk
+
+
+def _state_context(batch: Import, staff: Staff) -> dict[str, Any]:
     is_check = batch.state == State.CHECKED
     counts = batch.foreseen if is_check else batch.counts
     problems = ImportProblem.objects.filter(batch=batch, is_check=is_check)
@@ -181,6 +188,7 @@ def _state_context(batch: Import) -> dict[str, Any]:
         ]
     return {
         "batch": batch,
+        "may_act": _may_act(batch, staff),
         "layout": Layout.of(batch.layout),
         "tone": _TONES[State(batch.state)],
         "figures": [
@@ -255,7 +263,9 @@ def _columns_context(request: HttpRequest, batch: Import) -> dict[str, Any]:
             number: request.POST.get(f"c{number}", "")
             for number in range(len(layout.headers))
         }
-    sample = _sample(batch, layout)
+    # In clear only for whoever holds the file anyway.
+    is_own = batch.created_by_id == _staff(request).pk
+    sample = _sample(batch, layout) if is_own else []
     known = fields.FIELDS[batch.kind]
     options = _read_options(request) if request.method == "POST" else batch.options
     return {
@@ -354,7 +364,7 @@ def _posted_mapping(request: HttpRequest, batch: Import) -> dict[str, int]:
 @require_POST
 def act(request: HttpRequest, import_id: int) -> HttpResponse:
     staff, batch = _staff(request), _batch(request, import_id)
-    if batch.created_by_id != staff.pk and not staff.is_superuser:
+    if not _may_act(batch, staff):
         raise PermissionDenied
     wanted = request.POST.get("act", "")
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -186,3 +187,19 @@ def test_refunds_that_do_not_agree_are_not_guessed(place: SimpleNamespace) -> No
     ]
     found = Order.objects.order_by("code").values_list("code", "refunded")
     assert [(code, int(back)) for code, back in found] == [("A2", 0), ("A3", 30)]
+
+
+def test_a_colleague_sees_how_an_import_stands_but_nobodys_phone(
+    place: SimpleNamespace,
+) -> None:
+    batch = uploaded(place.client, HEAD + "13800000001,林小满,杭州,V1\n")
+    address = reverse("admin:crm_import", args=[batch.pk])
+    assert "13800000001" in place.client.get(address).content.decode()
+    colleague = Client()
+    colleague.force_login(build_staff("ops_specialist", org_unit=place.brand))
+    for path in (address, f"{address}?columns"):
+        page = colleague.get(path).content.decode()
+        assert "13800000001" not in page
+        assert "林小满" not in page
+        assert str(place.manager) in page  # whose it is to go on
+        assert f"{address}do/" not in page
