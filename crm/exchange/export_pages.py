@@ -78,7 +78,7 @@ def home(request: HttpRequest) -> TemplateResponse:
         title=_("Exports"),
         lead=_("Every file that left or will leave: who, why, how much, until when."),
         context={
-            "waiting": [(row, _label(row)) for row in waiting],
+            "waiting": [(row, _columns(row)) for row in waiting],
             "rows": [_shown(row, staff) for row in found if row not in waiting],
             "kinds": _open_kinds(staff),
             "is_busy": any(row.state in ("queued", "running") for row in found),
@@ -104,6 +104,13 @@ def _shown(row: Export, staff: Staff) -> dict[str, Any]:
 def _label(row: Export) -> str:
     kind = export_kinds.kinds.get(row.kind)
     return str(kind.label) if kind else row.kind
+
+
+def _columns(row: Export) -> list[str]:
+    """What is in the file, for who is to agree to it."""
+    kind = export_kinds.kinds.get(row.kind)
+    names = row.asked.get("columns", [])
+    return [str(column.label) for column in kind.chosen(names)] if kind else names
 
 
 def _open_kinds(staff: Staff) -> list[export_kinds.ExportKind]:

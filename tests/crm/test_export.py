@@ -159,7 +159,9 @@ def test_phones_in_clear_need_the_right_and_a_second_person(
     export.refresh_from_db()
     assert export.state == "asked"  # not by oneself
     _officer, other = _log_in("privacy_officer", place.brand)
-    assert "618 回访名单" in other.get(reverse("admin:crm_exports")).content.decode()
+    waiting = other.get(reverse("admin:crm_exports")).content.decode()
+    for words in ("618 回访名单", "全部数据 · 编号 / 姓名 / 备注 / 手机号 / 真实姓名"):
+        assert words in waiting
     other.post(page, {"act": "approve"})
     jobs.drain()
     rows = table(fetched(place.client, export))
