@@ -162,6 +162,9 @@ def freeze(segment: Segment, revision: str, *, actor: Staff) -> Segment:
     _require(held, Kind.DYNAMIC)
     if held.computed_at is None or held.computed_version != held.version:
         raise NotThatKind(_("Let it be computed first: the rule has changed since."))
+    # Since it was computed, records may have become one or been purged.
+    held.member_count = held.segment_members.count()
+    held.save(update_fields=["member_count"])
     return _set_kind(held, Kind.FROZEN, "frozen", actor)
 
 

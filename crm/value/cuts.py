@@ -40,18 +40,18 @@ WITH buyers AS MATERIALIZED (
         percentile_disc(%(fifths)s::float8[]) WITHIN GROUP (ORDER BY rfm_spend) AS m
     FROM buyers GROUP BY category_id
 )
-SELECT shares.category_id, shares.buyers, shares.f5, shares.f4, ARRAY(
-    SELECT %(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > fifth.last_on)
-    FROM unnest(shares.r) WITH ORDINALITY AS fifth (last_on, place)
-    JOIN buyers ON buyers.category_id IS NOT DISTINCT FROM shares.category_id
-    GROUP BY fifth.place ORDER BY fifth.place
-), ARRAY(
-    SELECT min(rfm_spend) FILTER (WHERE rfm_spend > fifth.spend)
-    FROM unnest(shares.m) WITH ORDINALITY AS fifth (spend, place)
-    JOIN buyers ON buyers.category_id IS NOT DISTINCT FROM shares.category_id
-    GROUP BY fifth.place ORDER BY fifth.place
-)
+SELECT shares.category_id, shares.buyers, shares.f5, shares.f4,
+    ARRAY[%(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > shares.r[1]),
+        %(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > shares.r[2]),
+        %(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > shares.r[3]),
+        %(month)s - min(rfm_last_on) FILTER (WHERE rfm_last_on > shares.r[4])],
+    ARRAY[min(rfm_spend) FILTER (WHERE rfm_spend > shares.m[1]),
+        min(rfm_spend) FILTER (WHERE rfm_spend > shares.m[2]),
+        min(rfm_spend) FILTER (WHERE rfm_spend > shares.m[3]),
+        min(rfm_spend) FILTER (WHERE rfm_spend > shares.m[4])]
 FROM shares
+JOIN buyers ON buyers.category_id IS NOT DISTINCT FROM shares.category_id
+GROUP BY shares.category_id, shares.buyers, shares.f5, shares.f4, shares.r, shares.m
 """
 _LOYAL = """
 SELECT percentile_disc(%(share)s) WITHIN GROUP (ORDER BY value.rfm_orders)

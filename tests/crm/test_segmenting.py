@@ -101,6 +101,19 @@ def test_a_fixed_segment_does_not_follow_its_rule_again_into_a_circle(world, mak
     assert Segment.objects.get(pk=first.pk).kind == "frozen"
 
 
+def test_a_fixed_segment_counts_who_is_in_when_it_is_fixed(world, maker):
+    kept, gone = (
+        Member.objects.create(controller=world.brand, display_name=f"会员{n}")
+        for n in range(2)
+    )
+    segment = make(world, maker)
+    assert computing.compute(segment).members == 2
+    merging.merge(kept, gone, actor=maker, why="manual")
+    segment.refresh_from_db()
+    fixed = segmenting.freeze(segment, segmenting.revision_of(segment), actor=maker)
+    assert (fixed.member_count, fixed.segment_members.count()) == (1, 1)
+
+
 def test_an_archived_segment_stays_as_it_was_sent_to(world, maker):
     rule_made, listed = make(world, maker), make(world, maker, name="名单", kind="list")
     for each in (rule_made, listed):
