@@ -244,6 +244,7 @@ def unmerge(row: Merge, *, actor: Staff, reason: str) -> Member:
     row.save(update_fields=["undone_at", "undone_by"])
     returning.follow(row, undo, actor=actor)
     reviews.keep_apart(kept, gone, actor=actor)
+    reviews.ask_again(kept, gone)
     for member, other in ((kept, gone), (gone, kept)):
         timeline.write(
             member=member,

@@ -7,7 +7,7 @@ they became, so merging and undoing never have to touch the list.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -36,16 +36,23 @@ def _apart(pks: Collection[int]) -> set[frozenset[int]]:
     """Pairs decided to be two people, through whichever of their records."""
     records = Member.objects.filter(merged_into__in=pks)
     every = [*pks, *records.values_list("pk", flat=True)]
-    rows = MatchReview.objects.filter(
-        first__in=every, second__in=every, state=MatchReview.State.APART
-    ).annotate(
-        standing_first=Coalesce(F("first__merged_into"), F("first")),
-        standing_second=Coalesce(F("second__merged_into"), F("second")),
+    rows = _through_standing(
+        MatchReview.objects.filter(
+            first__in=every, second__in=every, state=MatchReview.State.APART
+        )
     )
     return {
         frozenset(pair)
         for pair in rows.values_list("standing_first", "standing_second")
     }
+
+
+def _through_standing(rows: QuerySet[MatchReview]) -> QuerySet[Any]:
+    """With the ids of whom both sides became."""
+    return rows.annotate(
+        standing_first=Coalesce(F("first__merged_into"), F("first")),
+        standing_second=Coalesce(F("second__merged_into"), F("second")),
+    )
 
 
 class Pair(NamedTuple):
@@ -121,6 +128,24 @@ def keep_apart(one: Member, other: Member, *, actor: Staff) -> None:
     )
     rows = MatchReview.objects.filter(pk=row.pk)
     _decide(rows, MatchReview.State.APART, actor=actor)
+
+
+def ask_again(one: Member, other: Member) -> None:
+    """After the two were taken apart: pairs only their merge had settled are open again."""
+    pks = [one.pk, other.pk]
+    records = Member.objects.filter(Q(pk__in=pks) | Q(merged_into__in=pks))
+    rows = _through_standing(
+        MatchReview.objects.filter(
+            Q(first__in=records) | Q(second__in=records),
+            state=MatchReview.State.MERGED,
+        )
+    ).exclude(standing_first=F("standing_second"))
+    pairs = {row.pk: (row.standing_first, row.standing_second) for row in rows}
+    apart = _apart({pk for pair in pairs.values() for pk in pair})
+    undecided = [pk for pk, pair in pairs.items() if frozenset(pair) not in apart]
+    MatchReview.objects.filter(pk__in=undecided).update(
+        state=MatchReview.State.OPEN, decided_at=None, decided_by=None
+    )
 
 
 def decide_apart(row: MatchReview, *, actor: Staff) -> bool:

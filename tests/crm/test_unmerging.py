@@ -181,6 +181,26 @@ def test_a_purged_person_cannot_be_taken_apart_and_the_steps_are_gone(world, del
         undo(only_merge())
 
 
+def test_pairs_that_only_the_merges_had_settled_are_asked_about_again(world, deliver):
+    for number in (1, 2, 3):
+        deliver(world.service, "mp.message.text", f"o{number}", Content="一")
+    one, other, third = Member.objects.order_by("pk")
+    row = reviews.put_on(other, third, speaks_for=["phone"], against=[])
+    actor = system_staff("test")
+    merging.merge(one, other, actor=actor)
+    merging.merge(one, third, actor=actor)
+    row.refresh_from_db()
+    assert row.state == "merged"
+    undo(Merge.objects.order_by("-pk").first())
+    row.refresh_from_db()
+    assert row.state == "merged"  # one and third are apart, and other is one
+    undo(Merge.objects.order_by("pk").first())
+    row.refresh_from_db()
+    assert (row.state, row.decided_by) == ("open", None)
+    # Of what was taken apart by hand nobody asks.
+    assert list(MatchReview.objects.open()) == [row]
+
+
 def test_what_an_undone_merge_knew_goes_with_either_of_the_two(world, deliver):
     kept, gone = two_members(world, deliver)
     merging.merge(kept, gone, actor=system_staff("test"))
