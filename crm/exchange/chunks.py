@@ -21,6 +21,7 @@ from staff.models import OrgUnit, Staff
 
 _TAG_SEPARATORS = re.compile(r"[;；|,，\n]")
 _GROUP_SEPARATORS = re.compile(r"[·•:：]")
+_LONG_NUMBER = re.compile(r"\d{6,}")
 MAX_PROBLEM_COLUMN = 80
 _MOST_TAG_CELLS = 4096
 
@@ -221,11 +222,11 @@ class Context:
         found = self._tags.get(wanted) or self._tags.get(fold(text)) or []
         usable = [tag for tag in found if not tag.is_archived]
         if len(usable) > 1:
-            raise BadCell("tag_without_group", tag=text[:40])
+            raise BadCell("tag_without_group", tag=_unnumbered(text))
         if usable:
             return usable[0].pk
         if found:
-            raise BadCell("tag_archived", tag=text[:40])
+            raise BadCell("tag_archived", tag=_unnumbered(text))
         return self._new_tag(named, group, text)
 
     def _new_tag(self, named: list[str], group: str, text: str) -> int:
@@ -234,7 +235,7 @@ class Context:
         wanted = named[0] if len(named) == 2 else group
         into = self._groups.get(fold(wanted)) if wanted else self.option("tag_group")
         if not (self.option("create_tags") and into and 0 < len(name) <= 40):
-            raise BadCell("bad_tag", tag=text[:40])
+            raise BadCell("bad_tag", tag=_unnumbered(text))
         if self.is_dry:
             tag = Tag(pk=-1 - len(self._tags), name=name, group_id=into)
         else:
@@ -259,6 +260,11 @@ class Context:
 
     def reader(self, parsers: dict[str, Callable[[str], Any]]) -> RowReader:
         return RowReader(self, parsers)
+
+
+def _unnumbered(text: str) -> str:
+    """A tag nobody knows, for a list that stays: its column may hold phones."""
+    return _LONG_NUMBER.sub("…", text)[:40]
 
 
 def _named(group: str, name: str) -> str:

@@ -82,7 +82,11 @@ def _refuse_other_formats(head: bytes) -> None:
         raise BadFile(
             _("This is an old XLS or a protected workbook: save it as XLSX or CSV.")
         )
-    if head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b", b"Rar!")):
+    # Old systems call web pages XLS.
+    is_markup = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+    if is_markup or head.startswith(
+        (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b", b"Rar!")
+    ):
         raise BadFile(_("This is not a table: upload CSV or XLSX."))
 
 

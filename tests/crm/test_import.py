@@ -93,6 +93,7 @@ def test_every_usual_encoding_is_read(place: SimpleNamespace, encoding: str) -> 
     [
         (b"", "空"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "表格"),
+        ("\ufeff<html><table><tr><td>手机号,姓名</td></tr>".encode(), "表格"),
         ("手机号,姓名,手机号\n1,2,3\n".encode(), "手机号"),
         ((HEAD + "13800000001,林\n").encode()[:-2], "1 行|2 行"),
         ((HEAD + '13800000001,"林小满,杭州,V1\n').encode(), "第 2 行"),
@@ -102,7 +103,7 @@ def test_every_usual_encoding_is_read(place: SimpleNamespace, encoding: str) -> 
         (b"PK\x03\x04cut off", "损坏|截断"),
         (("手机号,姓名\n" + "13800000001,林小满\n" * 30).encode() + b"1,\xff\xfe\xff\n" + b"x" * 99, "32 行"),
     ],
-    ids=["empty", "picture", "double", "cut", "quote", "nul", "headless", "wide", "zip", "mixed"],
+    ids=["empty", "picture", "page", "double", "cut", "quote", "nul", "headless", "wide", "zip", "mixed"],
 )  # fmt: skip
 def test_a_file_that_can_not_be_read_says_where_and_nothing_is_kept(
     place: SimpleNamespace, content: bytes, said: str

@@ -17,7 +17,7 @@ from django.utils import timezone
 from core import jobs
 from core.errors import AppError
 from crm.exchange import reading, running, sweeping
-from crm.models import Identity, Import, Order, Tag, TagGroup
+from crm.models import Identity, Import, ImportProblem, Order, Tag, TagGroup
 from crm.phones import phone_digest
 from tests.conftest import build_staff
 from tests.crm.imported import (
@@ -203,3 +203,11 @@ def test_a_colleague_sees_how_an_import_stands_but_nobodys_phone(
         assert "林小满" not in page
         assert str(place.manager) in page  # whose it is to go on
         assert f"{address}do/" not in page
+
+
+def test_a_column_taken_for_tags_leaves_no_phone_in_the_list_of_problems(
+    place: SimpleNamespace,
+) -> None:
+    batch = bring_in(place.client, "会员号,标签\nV1,13800000001\nV2,金卡会员\n")
+    words = [row.params["tag"] for row in ImportProblem.objects.filter(batch=batch)]
+    assert set(words) == {"…", "金卡会员"}
