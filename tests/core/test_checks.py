@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -44,19 +45,26 @@ def test_a_production_environment_is_clean() -> None:
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"SECRET_KEY": ""}, "core.E001"),
-        ({"SEARCH_KEY": ""}, "core.E002"),
-        ({"FIELD_KEYS": ""}, "core.E003"),
-        ({"FIELD_KEYS": "short"}, "core.E004"),
-        ({"DEMO": "1"}, "core.E005"),
-        ({"PUBLIC_URL": "http://console.example.com"}, "core.E006"),
-        ({"DEBUG": "1"}, "core.E007"),
-    ],
-)
-def test_a_demo_setting_is_refused(changes: dict[str, str], expected: str) -> None:
-    answer = _check(**changes)
+# One run tells all of them; a key cannot be wrong in two ways at once.
+WRONG = [
+    {
+        "core.E001": {"SECRET_KEY": ""},
+        "core.E002": {"SEARCH_KEY": ""},
+        "core.E003": {"FIELD_KEYS": ""},
+        "core.E005": {"DEMO": "1"},
+        "core.E006": {"PUBLIC_URL": "http://console.example.com"},
+        "core.E007": {"DEBUG": "1"},
+    },
+    {"core.E004": {"FIELD_KEYS": "short"}},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=[" ".join(each) for each in WRONG])
+def test_each_demo_setting_is_refused(wrong: dict[str, dict[str, str]]) -> None:
+    answer = _check(
+        **{name: text for each in wrong.values() for name, text in each.items()}
+    )
     assert answer.returncode != 0
-    assert expected in answer.stderr
+    # Any one of them stops the deployment.
+    errors = answer.stderr.partition("ERRORS:")[2].partition("WARNINGS:")[0]
+    assert set(re.findall(r"core\.\w+", errors)) == set(wrong)
