@@ -170,10 +170,17 @@ def _offered(
             "name",
             "category__name",
         ),
-        "category": (Category.objects.visible_to(staff).order_by("pk"), "name", ""),
+        "category": (_each_category_once(controller, staff), "name", ""),
     }
     seen, name, group = visible[of]
     return seen.filter(pk__in=rows.values("pk")), name, group
+
+
+def _each_category_once(controller: OrgUnit, staff: Staff) -> QuerySet[Category]:
+    """Without shared ones that have one of the controller's own in their place."""
+    own = Category.objects.filter(controller=controller).values("code")
+    rows = Category.objects.visible_to(staff).exclude(controller=None, code__in=own)
+    return rows.order_by("pk")
 
 
 # -- for machines

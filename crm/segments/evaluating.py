@@ -325,7 +325,8 @@ def _counted_part(order: Bought, condition: on.Orders) -> Decimal | None:
     meant = [
         item.kept
         for item in order.items
-        if item.product in condition.products or item.category in condition.categories
+        if item.product in condition.products
+        or not set(condition.categories).isdisjoint(item.categories)
     ]
     return sum(meant, Decimal(0)) if meant else None
 

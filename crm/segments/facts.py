@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
 from django.utils import timezone
 
 from crm import kept
 from crm.models import (
+    Category,
     ConsentEntry,
     Event,
     Identity,
@@ -30,10 +33,13 @@ from crm.segments.tree import Node, conditions_of
 
 @dataclass(frozen=True)
 class Item:
-    """One line of an order: ids, and what was kept of it, in yuan (crm.kept)."""
+    """One line of an order: ids, and what was kept of it, in yuan (crm.kept).
+
+    `categories`: its own and those with the same code.
+    """
 
     product: int
-    category: int
+    categories: tuple[int, ...]
     kept: Decimal
 
 
@@ -111,24 +117,25 @@ def _pairs(rows: Any, name: str) -> Iterable[tuple[int, int]]:
 
 
 def _load_orders(found: dict[int, Facts], pks: list[int]) -> None:
-    lines: dict[int, list[tuple[int, int, int, Decimal]]] = defaultdict(list)
+    lines: dict[int, list[tuple[int, int, list[int], Decimal]]] = defaultdict(list)
+    same_code = Category.objects.filter(code=OuterRef("product__category__code"))
     orders = Order.objects.filter(member__in=pks).paid()
     rows = OrderItem.objects.filter(order__in=orders).values_list(
-        "order", "pk", "product", "product__category", "amount"
+        "order", "pk", "product", ArraySubquery(same_code.values("pk")), "amount"
     )
-    for order_id, item, product, category, amount in rows:
-        lines[order_id].append((item, product, category, amount))
+    for order_id, item, product, categories, amount in rows:
+        lines[order_id].append((item, product, categories, amount))
     for order in orders:
         found[order.member_id or 0].orders.append(_bought(order, lines[order.pk]))
 
 
-def _bought(order: Order, lines: list[tuple[int, int, int, Decimal]]) -> Bought:
-    """`lines`: item, product, category and amount of each item."""
-    costs = [(item, amount) for item, _product, _category, amount in lines]
+def _bought(order: Order, lines: list[tuple[int, int, list[int], Decimal]]) -> Bought:
+    """`lines`: item, product, categories and amount of each item."""
+    costs = [(item, amount) for item, _product, _categories, amount in lines]
     left = kept.amounts(order.amount, order.refunded, costs)
     items = (
-        Item(product, category, amount)
-        for (_item, product, category, _cost), amount in zip(lines, left, strict=True)
+        Item(product, tuple(categories), amount)
+        for (_item, product, categories, _cost), amount in zip(lines, left, strict=True)
     )
     return Bought(order.paid_at, order.shop, order.net, tuple(items))
 

@@ -304,7 +304,13 @@ def _order_source(condition: on.Orders, setting: Setting) -> Sql:
     if condition.products:
         items.append(Sql("i.product_id = ANY(%s)", (list(condition.products),)))
     if condition.categories:
-        chosen = "SELECT id FROM crm_product WHERE category_id = ANY(%s)"
+        # A category of one's own takes the place of the shared one with its code.
+        chosen = (
+            "SELECT sold.id FROM crm_product sold"
+            " JOIN crm_category root ON root.id = sold.category_id"
+            " JOIN crm_category chosen ON chosen.code = root.code"
+            " WHERE chosen.id = ANY(%s)"
+        )
         text = f"i.product_id = ANY(ARRAY({chosen}))"
         items.append(Sql(text, (list(condition.categories),)))
     if items:

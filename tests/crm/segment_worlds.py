@@ -98,11 +98,15 @@ def _directory() -> SegmentWorld:
         Category.objects.create(code=f"world-{n}", name=f"Category {n}")
         for n in range(2)
     ]
+    # One of the brand's own, in the place of the first.
+    categories.append(
+        Category.objects.create(controller=brand, code="world-0", name="Own")
+    )
     products = [
         Product.objects.create(
-            controller=brand, code=f"P{n}", name=f"P{n}", category=categories[n % 2]
+            controller=brand, code=f"P{n}", name=f"P{n}", category=categories[n % 3]
         )
-        for n in range(4)
+        for n in range(5)
     ]
     segments = [
         Segment.objects.create(
