@@ -19,6 +19,7 @@ from campaigns.errors import ChangedMeanwhile, NotInThisState
 from campaigns.models import Touch
 from core import jobs
 from core.models import Job
+from core.templatetags.console import FIGURE_NAMES
 from staff.models import Approval, Staff
 
 # About a second's work; more would make the person (and the proxy) wait.
@@ -33,6 +34,7 @@ def register() -> None:
         _run,
         link=_link,
     )
+    FIGURE_NAMES["planned"] = gettext_lazy("planned")
 
 
 def ask(touch: Touch, *, actor: Staff) -> Approval | Job:

@@ -7,6 +7,7 @@ who only follows one has a made-up name until WeCom, kf or a colleague gives a r
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from functools import lru_cache
 from itertools import islice, product
@@ -21,6 +22,7 @@ _MOST_INITIALS = 7
 # Of a character with several readings (单: d, c, s), and of a name full of such.
 _MOST_READINGS, _USUAL_READINGS, _MOST_SPELLINGS = 3, 2, 6
 _LONGEST_NAME = 4
+_LATIN_PARTS = re.compile(r"[a-z0-9]+|[^\x00-\x7f]")
 
 
 def printable(text: object, limit: int = NAME_LENGTH) -> str:
@@ -112,6 +114,16 @@ def _first_letters(char: str) -> tuple[str, ...]:
     plain = unicodedata.normalize("NFD", _readings().get(ord(char), ""))
     firsts = dict.fromkeys(reading[:1] for reading in plain.split(",") if reading)
     return tuple(firsts)[:_MOST_READINGS]
+
+
+def latin(text: str) -> str:
+    """What a code can be made of: "试吃 A1" → "shi-chi-a1"; "" for signs alone."""
+    found = []
+    for part in _LATIN_PARTS.findall(unicodedata.normalize("NFKC", text).casefold()):
+        reading = part if part.isascii() else _readings().get(ord(part), "")
+        plain = unicodedata.normalize("NFD", reading.partition(",")[0])
+        found.append("".join(c for c in plain if c.isascii() and c.isalnum()))
+    return "-".join(filter(None, found))
 
 
 @lru_cache(maxsize=1)

@@ -19,8 +19,13 @@ from core.registry import Text
 from core.templatetags.console import status
 from crm import tagging
 from crm.models import Tag, TagGroup
+from crm.naming import latin
 from crm.owned_admin import OwnedAdmin, OwnedForm
 from staff.requests import staff_of
+
+
+# Of a code made of a name; room is left for a number.
+CODE_LENGTH = 36
 
 
 def _told(request: HttpRequest, uses: list[Text]) -> list[Text]:
@@ -32,10 +37,39 @@ def _told(request: HttpRequest, uses: list[Text]) -> list[Text]:
     return [_("It is still used.")] if uses else []
 
 
+class TagGroupForm(OwnedForm):
+    """A group; without a code it gets one made of its name."""
+
+    class Meta:
+        model = TagGroup
+        fields = ("name", "code", "source", "is_exclusive", "expires_after_days")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "code" in self.fields:
+            self.fields["code"].required = False
+            self.fields["code"].help_text = _("Empty: made of the name.")
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if code:
+            return code
+        base = (
+            latin(self.cleaned_data.get("name", ""))[:CODE_LENGTH].strip("-") or "group"
+        )
+        taken = TagGroup.objects.filter(
+            controller=self.instance.controller_id, code__startswith=base
+        )
+        known = set(taken.values_list("code", flat=True))
+        names = (base, *(f"{base}-{number}" for number in range(2, 1000)))
+        return next(name for name in names if name not in known)
+
+
 @admin.register(TagGroup)
 class TagGroupAdmin(OwnedAdmin):
     """Groups; one goes only when none of its tags is left."""
 
+    form = TagGroupForm
     nav_order = 22
     list_display = ("name", "source", "is_exclusive", "days", "tag_count", "owner")
     list_filter = ("source", "is_exclusive")

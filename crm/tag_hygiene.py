@@ -109,11 +109,19 @@ def look(staff: Staff, now: datetime | None = None) -> Findings:
     for line in lines:
         if line.tag.builtin_key == ONE_PER_CATEGORY:
             continue
-        if line.last_set_at is None or line.last_set_at < limit:
+        if _is_unused(line, limit):
             found.unused.append(line)
         if line.share is not None and line.share >= BROAD_SHARE:
             found.broad.append(line)
     return found
+
+
+def _is_unused(line: Line, limit: datetime) -> bool:
+    """Not put on anybody since; nobody can have used yet what people just made."""
+    if line.last_set_at is not None:
+        return line.last_set_at < limit
+    made = None if line.tag.builtin_key else line.tag.created_at
+    return made is None or made < limit
 
 
 def _counts(staff: Staff) -> dict[int, tuple[int, datetime, datetime]]:

@@ -20,6 +20,7 @@ from core.registry import (
     PeriodicTask,
     TileLine,
 )
+from core.templatetags.console import FIGURE_NAMES
 from staff.models import Staff
 from wechat import bulk, clock, directory, limits, mass, media, reaping, sending
 from wechat import mass_following as mass_following  # registers its handler
@@ -55,6 +56,7 @@ def register() -> None:
         directory.run_job,
         is_resumable=True,
     )
+    FIGURE_NAMES["run"] = gettext_lazy("number of the sync")
     registry.periodic_tasks += [
         PeriodicTask("contacts", "wechat.tasks.sync_all_contacts", DAY_SECONDS, "bulk"),
         PeriodicTask("attempt files", "wechat.tasks.prune_evidence", DAY_SECONDS),

@@ -98,8 +98,14 @@ def figure(value: Any) -> str:
 
 
 @register.filter
+def figures(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What of a job's result people read: what is one value, not what programs look up."""
+    return [pair for pair in result.items() if not isinstance(pair[1], dict | list)]
+
+
+@register.filter
 def figure_name(name: str) -> str:
-    """The words of a health figure's key ("age_seconds")."""
+    """The words of the key of a figure, of health ("age_seconds") or a job's result."""
     return FIGURE_NAMES.get(name, name.replace("_", " "))  # type: ignore[return-value]
 
 

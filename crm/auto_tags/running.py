@@ -19,6 +19,7 @@ from core import jobs, nightly, system_settings
 from core.models import Job
 from core.registry import PeriodicTask, periodic_tasks
 from core.system_settings import Declaration, declare
+from core.templatetags.console import FIGURE_NAMES
 from crm import interactions
 from crm.auto_tags import rules
 from crm.errors import OutsideEveryController
@@ -201,6 +202,9 @@ def run_job(progress: jobs.Progress) -> dict[str, Any]:
 def register() -> None:
     """Called once, in AppConfig.ready()."""
     jobs.register(JOB, gettext_lazy("Follow the tag rules"), run_job, is_resumable=True)
+    FIGURE_NAMES.update(
+        put=gettext_lazy("tags put on"), taken=gettext_lazy("tags taken off")
+    )
     declare(
         Declaration(
             HOUR,

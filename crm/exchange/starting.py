@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from core import jobs, navigation
 from core.registry import NavItem, PeriodicTask, nav_items, periodic_tasks, site_urls
 from core.system_settings import Declaration, declare
+from core.templatetags.console import FIGURE_NAMES
 from crm.exchange import (
     export_kinds,
     export_pages,
@@ -25,6 +26,13 @@ def register() -> None:
     )
     jobs.register(imports.RUN, _("Import"), running.run, is_resumable=True)
     jobs.register(exports.JOB, _("Export"), exports.run, is_resumable=True)
+    FIGURE_NAMES.update(
+        new=_("newly made"),
+        known=_("known already"),
+        item=_("further items"),
+        double=_("double in the file"),
+        refused=_("refused rows"),
+    )
     export_kinds.register()
     describe(
         "imported",

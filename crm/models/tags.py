@@ -98,6 +98,10 @@ class Tag(Shared):
         help_text=_("Who carries it is left out of every campaign."),
     )
     archived_at = models.DateTimeField(_("archived at"), null=True, blank=True)
+    # Null: before this was kept.
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, null=True, editable=False
+    )
     # Of the built-in tags: what the next update knows them by, whatever they are called.
     builtin_key = models.CharField(max_length=80, blank=True, editable=False)
 

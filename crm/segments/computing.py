@@ -27,6 +27,7 @@ from core import jobs, nightly, system_settings
 from core.errors import AppError
 from core.models import Job
 from core.registry import Text
+from core.templatetags.console import FIGURE_NAMES
 from crm import tagging
 from crm.auto_tags import running as auto_tags
 from crm.models import Member, Segment, SegmentMember, Tag
@@ -344,6 +345,7 @@ def register() -> None:
         is_resumable=True,
         link=_page_of,
     )
+    FIGURE_NAMES["segments"] = gettext_lazy("segments")
     tag_uses.append(uses_of_tag)
     tag_uses_seen.append(tag_uses_for)
 

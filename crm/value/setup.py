@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from core import jobs
 from core.registry import NavItem, PeriodicTask, builtin_data, nav_items, periodic_tasks
 from core.system_settings import Declaration, declare
+from core.templatetags.console import FIGURE_NAMES
 from crm import registry
 from crm.value import pages, running, weights, words
 
@@ -18,6 +19,11 @@ def register() -> None:
     registry.on_untagged(running.note_tags)
     pages.register()
     jobs.register(running.JOB, _("Compute values"), running.run_job, is_resumable=True)
+    FIGURE_NAMES.update(
+        members=_("members"),
+        written=_("figures written"),
+        moved=_("members with another stage, RFM or trust"),
+    )
     declare(
         Declaration(
             "value_hour",

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from campaigns.models import LinkClick, Recipient, TrackedLink
 from core import jobs
+from core.models import Job
+from core.templatetags.console import FIGURE_NAMES
 from crm import segmenting, tag_hygiene, tagging, value
 from crm.auto_tags import GROUPS, ONE_PER_CATEGORY, run_all
 from crm.models import (
@@ -302,13 +304,19 @@ def test_hygiene_names_unused_double_and_broad_tags(world, client):
 
     assert client.post(reverse("admin:crm_tag_run")).status_code == 302
     jobs.drain()
+    job = Job.objects.get()
+    page = client.get(reverse("admin:job", args=[job.pk])).content.decode()
+    assert "打上的标签" in page
+    assert set(job.result) | set(value.recompute_all()) <= set(FIGURE_NAMES)
 
     found = tag_hygiene.look(person)
     assert [line.tag.name for line in found.broad if line.tag.name == "公众号"]
     assert ["送礼", "送 礼"] in [
         [line.tag.name for line in lines] for lines in found.double
     ]
-    assert twice in [line.tag for line in found.unused]
+    assert twice not in [line.tag for line in found.unused], "it was just made"
+    Tag.objects.filter(pk=twice.pk).update(created_at=NOW - timedelta(days=100))
+    assert twice in [line.tag for line in tag_hygiene.look(person).unused]
     segmenting.create(
         world.brand,
         actor=person,

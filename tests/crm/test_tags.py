@@ -240,6 +240,14 @@ def test_people_add_tags_of_their_own_but_leave_shared_ones_alone(
     assert "合作达人" not in client.get(TAGS).content.decode()
 
 
+def test_a_group_without_a_code_gets_one_made_of_its_name(client, world, specialist):
+    form = {"name": "试吃 A1偏好", "source": "manual", "code": ""}
+    for _time in range(2):
+        client.post(reverse("admin:crm_taggroup_add"), form)
+    codes = TagGroup.objects.filter(controller=world.brand).values_list("code")
+    assert sorted(codes) == [("shi-chi-a1-pian-hao",), ("shi-chi-a1-pian-hao-2",)]
+
+
 def test_a_renamed_built_in_tag_is_not_added_again(db):
     call_command("sync_builtin_data", verbosity=0)
     Tag.objects.filter(name="送礼").update(name="礼品需求")
