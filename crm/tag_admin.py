@@ -23,7 +23,6 @@ from crm.naming import latin
 from crm.owned_admin import OwnedAdmin, OwnedForm
 from staff.requests import staff_of
 
-
 # Of a code made of a name; room is left for a number.
 CODE_LENGTH = 36
 

@@ -305,8 +305,8 @@ def test_hygiene_names_unused_double_and_broad_tags(world, client):
     assert client.post(reverse("admin:crm_tag_run")).status_code == 302
     jobs.drain()
     job = Job.objects.get()
-    page = client.get(reverse("admin:job", args=[job.pk])).content.decode()
-    assert "打上的标签" in page
+    told = client.get(reverse("admin:job", args=[job.pk])).content.decode()
+    assert "打上的标签" in told
     assert set(job.result) | set(value.recompute_all()) <= set(FIGURE_NAMES)
 
     found = tag_hygiene.look(person)
