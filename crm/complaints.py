@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -22,8 +24,11 @@ from crm.errors import ComplaintClosed, MemberGone, ReasonMissing
 from crm.models import Complaint, Member, Tag
 from crm.models.consents import NO_END
 from crm.models.tags import Source
-from crm.registry import on_merge, on_purge, on_tagged, on_untagged
+from crm.registry import on_merge, on_purge, on_tagged, on_unmerge, on_untagged
 from staff.models import Staff
+
+if TYPE_CHECKING:
+    from crm.journal import Undo
 
 FREEZE_DAYS = "complaint_freeze_days"
 TAG_KEY = "service.Complaint open"
@@ -188,6 +193,17 @@ def _close_with_tag(members: Sequence[int], tag: Tag, actor: Staff) -> None:
 def _follow_merge(primary: Member, duplicate: Member, _actor: Staff) -> None:
     duplicate.complaints.update(member=primary)
     refreeze(primary)
+
+
+@on_unmerge
+def _follow_undo(kept: Member, returning: Member, undo: Undo) -> None:
+    """Where one came or ended since, each is frozen by their own, as they stand now."""
+    pair, since = [kept.pk, returning.pk], undo.merge.at
+    rows = Complaint.objects.filter(member__in=pair)
+    if rows.filter(Q(opened_at__gte=since) | Q(closed_at__gte=since)).exists():
+        undo.then(
+            lambda: [refreeze(each) for each in Member.objects.filter(pk__in=pair)]
+        )
 
 
 @on_purge

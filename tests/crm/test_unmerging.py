@@ -13,7 +13,16 @@ from django.utils import timezone
 
 from campaigns.models import Recipient
 from core.models import AuditEntry
-from crm import consent, journal, merging, purging, registry, reviews, tagging
+from crm import (
+    complaints,
+    consent,
+    journal,
+    merging,
+    purging,
+    registry,
+    reviews,
+    tagging,
+)
 from crm.errors import (
     AlreadyUndone,
     LaterMergeStands,
@@ -37,6 +46,7 @@ from crm.models import (
     Tag,
     TagGroup,
 )
+from crm.models.consents import NO_END
 from service.models import Conversation
 from staff.accounts import system_staff
 from tests.core.worlds import World
@@ -199,6 +209,22 @@ def test_pairs_that_only_the_merges_had_settled_are_asked_about_again(world, del
     assert (row.state, row.decided_by) == ("open", None)
     # Of what was taken apart by hand nobody asks.
     assert list(MatchReview.objects.open()) == [row]
+
+
+def test_a_complaint_closed_meanwhile_thaws_whose_it_was(world, deliver):
+    kept, gone = two_members(world, deliver)
+    actor = system_staff("test")
+    complaint = complaints.begin(gone, reason="差评", actor=actor)
+    merging.merge(kept, gone, actor=actor)
+    complaint.refresh_from_db()
+    complaints.close(complaint, outcome="已补发", actor=actor)
+    other = complaints.begin(kept, reason="又来了", actor=actor)
+    undo(only_merge())
+    kept.refresh_from_db()
+    gone.refresh_from_db()
+    assert gone.frozen_until < timezone.now() + timedelta(days=31)
+    assert kept.frozen_until == NO_END  # what came since stays with the kept record
+    complaints.close(other, outcome="好了", actor=actor)
 
 
 def test_what_an_undone_merge_knew_goes_with_either_of_the_two(world, deliver):
