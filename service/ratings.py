@@ -23,6 +23,7 @@ from service.models import Conversation, Praise, Rating
 from service.wording import ASK_RATING, RATING_PLACEHOLDER, RATING_TEXT
 from service.writing import (
     lock,
+    must_be_known,
     must_hold_or_supervise,
     note_in_trail,
     write_history,
@@ -197,6 +198,7 @@ def praise(conversation: Conversation, *, words: str, actor: Staff) -> Praise:
         raise BadReply(gettext("Say what the customer praised."), code="no_words")
     with transaction.atomic():
         locked = lock(conversation)
+        must_be_known(locked)
         if locked.assignee_id is None:
             raise NotClaimed
         must_hold_or_supervise(locked, actor)

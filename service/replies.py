@@ -22,7 +22,7 @@ from service.errors import (
     WindowClosed,
 )
 from service.models import Conversation, Message
-from service.writing import announce, lock, must_be_held
+from service.writing import announce, lock, must_be_held, must_be_known
 from staff.models import Staff
 from wechat import outbox
 from wechat.models import Media, OutboundMessage
@@ -74,13 +74,14 @@ def note(
 ) -> Message:
     """Leave a line only colleagues see; on any conversation one may see.
 
-    Raises BadReply when empty, KeyReused.
+    Raises BadReply when empty, KeyReused, MemberGone once the person was purged.
     """
     text = text.strip()
     if not text:
         raise BadReply(gettext("Write something first."), code="empty_reply")
     with transaction.atomic():
         locked = lock(conversation)
+        must_be_known(locked)
         known = locked.messages.filter(client_key=client_key).first()
         if known is not None:
             return _same(known, text=text, media=None)

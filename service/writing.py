@@ -11,6 +11,7 @@ from typing import Any
 
 from core import audit, live, system_settings
 from crm import timeline
+from crm.errors import MemberGone
 from service.errors import AlreadyClosed, NotClaimed, NotHolder
 from service.models import Conversation
 from service.rights import may_supervise
@@ -24,6 +25,12 @@ def lock(conversation: Conversation) -> Conversation:
     would still be the one of before, and the loser of a claim would see nobody.
     """
     return Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
+
+
+def must_be_known(conversation: Conversation) -> None:
+    """Of who was purged nothing is written any more. Raises MemberGone."""
+    if conversation.member.purged_at is not None:
+        raise MemberGone
 
 
 def must_be_unfinished(conversation: Conversation) -> None:

@@ -12,10 +12,11 @@ from django.utils import timezone
 from content.models import AnswerRule
 from core.models import SystemSetting
 from core.system_settings import declarations
+from crm.errors import MemberGone
 from crm.merging import merge
 from crm.models import ConsentEntry, Identity, Member
 from crm.purging import purge
-from service import assignments, closing, replies
+from service import assignments, closing, ratings, replies
 from service.models import AgentState, Conversation, Message, MissCount
 from tests.service.world import LONG_DUE, Side, run_again, work
 from wechat.models import InboundEvent, Media, OutboundMessage
@@ -213,6 +214,13 @@ def test_a_purge_leaves_no_words_behind(brand: Side) -> None:
     conversation.refresh_from_db()
     assert (conversation.state, conversation.preview) == ("closed", "")
     assert not Identity.objects.filter(value=OPENID).exists()
+    # Nor does anybody add some from a page left open.
+    with pytest.raises(MemberGone):
+        replies.note(
+            conversation, text="张小姐来电", client_key="n", actor=brand.agent()
+        )
+    with pytest.raises(MemberGone):
+        ratings.praise(conversation, words="张小姐夸了", actor=conversation.assignee)
 
 
 def test_customers_of_kf_are_queued_and_their_servicers_answers_mirrored(
