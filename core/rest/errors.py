@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from core.errors import AppError, BadInput, NotAllowed
+from core.rest.wire import BodyTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, (OperationalError, InterfaceError)):
         logger.error("API without database: %s", error)
         error = Unavailable()
+    if isinstance(error, RequestDataTooBig):  # before the parser could say so
+        error = BodyTooLarge()
     response = exception_handler(error, context)
     if response is None:
         return None

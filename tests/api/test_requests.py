@@ -178,6 +178,16 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(manager, method):
     assert answer.json()["code"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize("size", [70_000, 3_000_000])
+def test_a_body_too_large_is_413_however_large(manager, size):
+    answer = manager.post(
+        "/api/v1/segments/estimate",
+        b'{"rule": "' + b"x" * size + b'"}',
+        content_type="application/json",
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
 def test_an_address_is_answered_with_and_without_its_slash(manager):
     assert manager.get(INBOX).status_code == 200
     assert manager.get(f"{INBOX}/").status_code == 200
