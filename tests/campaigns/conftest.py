@@ -1,8 +1,10 @@
-"""A brand with a planner and an approver, and the built-in templates."""
+"""A brand with a planner and an approver, the built-in templates; touches that speak."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,6 +13,8 @@ from django.utils import timezone
 from campaigns import blueprints, plans
 from campaigns.models import CampaignTemplate
 from staff.models import OrgUnit
+from tests.campaigns.speaking import World, build_world
+from tests.wechat.outbound.phone import Sandbox, running_sandbox
 
 
 @pytest.fixture
@@ -57,3 +61,21 @@ def campaign(templates, unit, planner):
         owner=planner,
         actor=planner,
     )
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One for every file in which touches speak, as often as they like."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        calls = {"/cgi-bin/message/mass/send": 9999}
+        free = {"minutely": calls, "mass_sends_per_day": 9999, "mass_retry_seconds": 0}
+        sandbox.ask("limits", free)
+        yield sandbox
+
+
+@pytest.fixture
+def world(db: None, sandbox_process: Sandbox, settings: Any) -> Iterator[World]:
+    settings.MASS_REPLAY_SECONDS = 0.05
+    sandbox_process.clear_faults()
+    yield build_world(sandbox_process)
+    sandbox_process.clear_faults()

@@ -188,3 +188,8 @@ def check_sum(touch: Touch) -> None:
     states = touch.recipients.values_list("state", flat=True)
     for state in ("waiting", "sent", "accepted", "failed", "unknown", "excluded"):
         assert getattr(told, state) == sum(each == state for each in states)
+
+
+def states(touch: Touch) -> set[tuple[str, str]]:
+    """What its recipients are in, each with its reason."""
+    return set(touch.recipients.values_list("state", "reason"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,46 +14,23 @@ from campaigns.errors import NotInThisState
 from campaigns.models import Recipient, Response, Touch
 from core.models import AuditEntry, SystemSetting
 from crm import complaints, consent, preference_links
-from crm.models import Member, Preference, Topic
-from staff.models import Approval
+from crm.models import Topic
 from tests.campaigns.speaking import (
     World,
-    build_world,
     check_sum,
     counts_of,
     never_quiet,
     quiet_now,
+    states,
     turn,
     until_done,
 )
 from tests.conftest import build_staff
-from tests.wechat.outbound.phone import Sandbox, running_sandbox
 from wechat import mass, outcomes
 from wechat.models import App, OutboundBatch, OutboundMessage
 
 MASS = "message/mass/send"
 CUSTOM = "message/custom/send"
-
-
-@pytest.fixture(scope="module")
-def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        calls = {"/cgi-bin/message/mass/send": 9999}
-        free = {"minutely": calls, "mass_sends_per_day": 9999, "mass_retry_seconds": 0}
-        sandbox.ask("limits", free)
-        yield sandbox
-
-
-@pytest.fixture
-def world(db: None, sandbox_process: Sandbox, settings: Any) -> Iterator[World]:
-    settings.MASS_REPLAY_SECONDS = 0.05
-    sandbox_process.clear_faults()
-    yield build_world(sandbox_process)
-    sandbox_process.clear_faults()
-
-
-def states(touch: Touch) -> set[tuple[str, str]]:
-    return set(touch.recipients.values_list("state", "reason"))
 
 
 # -- everybody once
@@ -185,7 +160,7 @@ def test_a_message_that_is_planned_asks_the_topic_once_more(world: World) -> Non
     assert world.received(touch) == []
 
 
-# -- two at once, and the clock
+# -- two at once, and what holds it
 
 
 def test_the_second_of_two_who_start_is_told_who_did(world: World) -> None:
@@ -197,132 +172,6 @@ def test_the_second_of_two_who_start_is_told_who_did(world: World) -> None:
         sending.start(touch, actor=other)
     assert world.boss.display_name in str(refused.value)
     assert AuditEntry.objects.filter(action="campaigns.touch.started").count() == 1
-
-
-def test_the_clock_starts_a_touch_at_its_time_and_not_before(world: World) -> None:
-    world.people(2)
-    now = timezone.now()
-    touch = world.touch(scheduled_at=now + timedelta(hours=1))
-    turn()
-    touch.refresh_from_db()
-    assert touch.state == "approved"
-    with pytest.raises(sending.NotDueYet):
-        sending.start(touch, actor=world.boss)
-    world.at(touch, now)
-    assert until_done(touch).state == "done"
-    assert world.received(touch) == [1, 1]
-
-
-def test_what_is_overdue_waits_for_a_person(world: World) -> None:
-    world.people(2)
-    touch = world.touch()
-    world.at(touch, timezone.now() - timedelta(minutes=20))
-    until_done(touch)
-    assert (touch.state, touch.reason_code) == ("held", "overdue")
-    assert world.received(touch) == []
-    sending.release(touch, actor=world.boss)
-    assert until_done(touch).state == "done"
-    assert world.received(touch) == [1, 1]
-
-
-def test_after_a_stand_still_in_the_middle_a_person_decides(world: World) -> None:
-    world.people(4)
-    touch = world.touch(batch_size=2)
-    sending.start(touch, actor=world.boss)
-    Touch.objects.filter(pk=touch.pk).update(
-        fed_at=timezone.now() - timedelta(minutes=16)
-    )
-    turn()
-    touch.refresh_from_db()
-    assert (touch.state, touch.reason_code) == ("held", "overdue")
-
-
-def test_quiet_hours_hold_it_and_it_goes_on_by_itself(world: World) -> None:
-    world.people(2)
-    touch = world.touch()
-    quiet_now()
-    sending.start(touch, actor=world.boss)
-    turn()
-    touch.refresh_from_db()
-    assert (touch.state, touch.reason_code) == ("held", "quiet_window")
-    assert touch.resumes_at
-    assert world.received(touch) == []
-    never_quiet()
-    Touch.objects.filter(pk=touch.pk).update(resumes_at=timezone.now())
-    assert until_done(touch).state == "done"
-    assert world.received(touch) == [1, 1]
-
-
-def test_who_rests_now_gets_it_when_their_hours_are_over(world: World) -> None:
-    members = world.people(4)
-    for member in members[:2]:
-        rest_around_now(member)
-    touch = world.touch(batch_size=2)
-    sending.start(touch, actor=world.boss)
-    turn(3)
-    assert states(touch) == {("accepted", ""), ("waiting", "")}
-    assert world.received(touch) == [1, 1]
-    Preference.objects.all().delete()
-    assert until_done(touch).state == "done"
-    assert world.received(touch) == [1] * 4
-
-
-def test_who_rests_until_it_is_over_is_left_out(world: World) -> None:
-    members = world.people(3)
-    rest_around_now(members[0])
-    soon = timezone.now() + timedelta(minutes=30)
-    touch = world.touch(valid_until=soon)
-    assert Recipient.objects.get(member=members[0]).reason == "own_hours"
-    sending.start(touch, actor=world.boss)
-    until_done(touch)
-    assert counts_of(touch).reasons == {"own_hours": 1}
-
-
-def rest_around_now(member: Member) -> None:
-    now, hour = timezone.localtime(), timedelta(hours=1)
-    Preference.objects.create(
-        member=member, quiet_from=(now - hour).time(), quiet_until=(now + hour).time()
-    )
-
-
-def test_quiet_hours_hold_what_is_being_sent_too(world: World) -> None:
-    world.people(4)
-    touch = world.touch(batch_size=2)
-    sending.start(touch, actor=world.boss)
-    quiet_now()
-    turn()
-    touch.refresh_from_db()
-    assert touch.state == "held"
-    assert OutboundBatch.objects.count() == 0
-
-
-def test_quiet_hours_missed_by_long_wait_for_a_person(world: World) -> None:
-    world.people(2)
-    touch = world.touch()
-    quiet_now()
-    sending.start(touch, actor=world.boss)
-    never_quiet()
-    late = timezone.now() - timedelta(minutes=16)
-    Touch.objects.filter(pk=touch.pk).update(resumes_at=late)
-    turn()
-    touch.refresh_from_db()
-    assert (touch.state, touch.reason_code) == ("held", "overdue")
-
-
-def test_an_approval_that_ran_out_while_it_was_quiet_starts_nothing(
-    world: World,
-) -> None:
-    world.people(2)
-    touch = world.touch()
-    quiet_now()
-    sending.start(touch, actor=world.boss)
-    never_quiet()
-    Approval.objects.update(expires_at=timezone.now())
-    Touch.objects.filter(pk=touch.pk).update(resumes_at=timezone.now())
-    turn()
-    touch.refresh_from_db()
-    assert (touch.state, touch.reason_code) == ("draft", "approval_outdated")
-    assert world.received(touch) == []
 
 
 def test_an_app_that_is_off_holds_its_touch_and_no_other_work(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from campaigns import counts, feeding, sending
 from core.errors import AppError
 from tests.campaigns.speaking import World, build_world, check_sum
-from tests.wechat.outbound.phone import Sandbox, running_sandbox
+from tests.wechat.outbound.phone import Sandbox
 from wechat import bulk, mass, reaping
 from wechat.models import OutboundMessage
 
@@ -22,14 +21,6 @@ STEPS = (
     *("feed", "call", "call", "reap", "pause", "resume", "stop", "opt out", "fold"),
     *("cut", "refuse", "expire"),
 )
-
-
-@pytest.fixture(scope="module")
-def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
-        free = {"minutely": {f"/cgi-bin/{MASS}": 9999}, "mass_sends_per_day": 9999}
-        sandbox.ask("limits", {**free, "mass_retry_seconds": 0})
-        yield sandbox
 
 
 @pytest.fixture
