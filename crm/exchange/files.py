@@ -10,10 +10,12 @@ from __future__ import annotations
 import codecs
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -31,6 +33,14 @@ _HEAD = 1 << 16
 _DELIMITERS = ",\t;|"
 # So many characters of three bytes are not UTF-8 by chance.
 _SURELY_UTF8 = 20
+
+
+# What reading a damaged archive or its XML may raise.
+DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, ParseError, OSError, EOFError),
+    *(KeyError, ValueError, TypeError, IndexError, AttributeError),
+    NotImplementedError,
+)
 
 
 class BadFile(BadInput):
@@ -271,7 +281,7 @@ def _inspect_workbook(path: Path) -> Layout:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bomb(archive, path.stat().st_size)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except DAMAGES as error:
         raise BadFile(
             _("The workbook is damaged or was cut off: save and upload it again.")
         ) from error

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree.ElementTree import ParseError
 
 from django.utils.translation import gettext as _
 
-from crm.exchange.files import MAX_COLUMNS, BadFile, Layout
+from crm.exchange.files import DAMAGES, MAX_COLUMNS, BadFile, Layout
 
 # One cell; a quote that is never closed would swallow the rest of the file.
 MAX_CELL = 32_767
@@ -118,10 +116,7 @@ def _workbook(path: Path) -> Iterator[Any]:
         book = openpyxl.load_workbook(
             stream, read_only=True, data_only=True, keep_links=False
         )
-    except (
-        *(InvalidFileException, zipfile.BadZipFile, KeyError, ValueError),
-        *(ParseError, OSError, AttributeError, TypeError),
-    ) as error:
+    except (InvalidFileException, *DAMAGES) as error:
         stream.close()
         raise BadFile(_damaged()) from error
     try:
@@ -167,10 +162,7 @@ def _sheet_rows(book: Any, name: str) -> Iterator[Row]:
                 cells.pop()
             if cells:
                 yield Row(number, cells)
-    except (
-        *(zipfile.BadZipFile, ParseError, KeyError, ValueError),
-        *(OSError, EOFError, TypeError, IndexError),
-    ) as error:
+    except DAMAGES as error:
         raise BadFile(
             _("The workbook is damaged after row %(row)d.") % {"row": number}
         ) from error

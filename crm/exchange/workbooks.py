@@ -11,11 +11,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-from xml.etree.ElementTree import Element, ParseError, iterparse
+from xml.etree.ElementTree import Element, iterparse
 
 from django.utils.translation import gettext as _
 
-from crm.exchange.files import BadFile
+from crm.exchange.files import DAMAGES, BadFile
 
 _BLOCK = 1 << 16
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
@@ -29,12 +29,17 @@ def refuse_unreadable(path: Path, entry: str) -> None:
 
     `entry`: where in the workbook's archive the sheet lies.
     """
-    with zipfile.ZipFile(path) as archive:
-        with archive.open(entry) as sheet:
-            has_formulas = _look_over(sheet)
-        if has_formulas:
+    try:
+        with zipfile.ZipFile(path) as archive:
             with archive.open(entry) as sheet:
-                _refuse_uncomputed(sheet)
+                has_formulas = _look_over(sheet)
+            if has_formulas:
+                with archive.open(entry) as sheet:
+                    _refuse_uncomputed(sheet)
+    except DAMAGES as error:
+        raise BadFile(
+            _("The workbook is damaged or was cut off: save and upload it again.")
+        ) from error
 
 
 def _look_over(sheet: IO[bytes]) -> bool:
@@ -62,23 +67,18 @@ def _blocks(sheet: IO[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_uncomputed(sheet: IO[bytes]) -> None:
-    try:
-        for _event, cell in iterparse(sheet):  # noqa: S314 - expat bounds entities
-            kind = cell.tag.rpartition("}")[2]
-            if kind == "c" and _is_uncomputed(cell):
-                raise BadFile(
-                    _(
-                        "Cell %(cell)s holds a formula without its result: open the "
-                        "file in Excel or WPS, save it, and upload it again."
-                    )
-                    % {"cell": cell.get("r", "?")}
+    for _event, cell in iterparse(sheet):  # noqa: S314 - expat bounds entities
+        kind = cell.tag.rpartition("}")[2]
+        if kind == "c" and _is_uncomputed(cell):
+            raise BadFile(
+                _(
+                    "Cell %(cell)s holds a formula without its result: open the "
+                    "file in Excel or WPS, save it, and upload it again."
                 )
-            if kind == "row":
-                cell.clear()
-    except ParseError as error:
-        raise BadFile(
-            _("The workbook is damaged or was cut off: save and upload it again.")
-        ) from error
+                % {"cell": cell.get("r", "?")}
+            )
+        if kind == "row":
+            cell.clear()
 
 
 def _is_uncomputed(cell: Element) -> bool:
