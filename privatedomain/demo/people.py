@@ -87,6 +87,8 @@ def make_member(world: World, person: dict[str, Any]) -> Member | None:
     if follows and friends:
         # Only an answer of the platforms' proves that these are one person.
         _identity(member, Identity.Kind.UNIONID, None, person["unionid"], None)
+    # Who left an account is within reach of the colleagues whose friend they are.
+    following.refresh_reach(member)
     return _finish(world, member)
 
 

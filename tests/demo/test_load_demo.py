@@ -58,6 +58,9 @@ def test_the_demo_fills_an_empty_copy_and_only_that(load, sandbox):
     assert service.account.has_charter
     assert Queue.objects.count() == App.objects.count() == 3
     assert KfAccount.objects.exists()
+    out_of_reach = Member.objects.filter(is_reachable=False, merged_into=None)
+    assert out_of_reach.exists()
+    assert not out_of_reach.filter(identities__is_following=True).exists()
     assert all(c.staff is not None for c in Colleague.objects.all())
     assert AnswerRule.objects.filter(occasion="welcome").count() == 1
     for rule in AnswerRule.objects.all():
