@@ -283,13 +283,19 @@ def _columns_context(request: HttpRequest, batch: Import) -> dict[str, Any]:
         "options": options,
         "accounts": imports.accounts_of(batch, is_wecom=False),
         "wecom_accounts": imports.accounts_of(batch, is_wecom=True),
-        "tag_groups": TagGroup.objects.visible_to(batch.created_by)
+        "tag_groups": _of_batch(TagGroup, batch)
         if batch.created_by.has_perm("crm.add_tag")
         else [],
-        "categories": Category.objects.visible_to(batch.created_by)
+        "categories": _of_batch(Category, batch)
         if batch.kind == Import.Kind.ORDERS
         else [],
     }
+
+
+def _of_batch(model: Any, batch: Import) -> Any:
+    """Rows the importer sees that count in the data controller the import is for."""
+    rows = model.objects.visible_to(batch.created_by)
+    return rows.of_controller(batch.controller_id)
 
 
 def _sample(batch: Import, layout: Layout) -> list[list[str]]:
@@ -327,11 +333,11 @@ def _allowed_options(batch: Import, staff: Staff, options: dict[str, Any]) -> No
         or options["wecom_account"] not in {None, *wecom}
         or (
             options["tag_group"]
-            and not TagGroup.objects.visible_to(staff).filter(pk=options["tag_group"])
+            and not _of_batch(TagGroup, batch).filter(pk=options["tag_group"])
         )
         or (
             options["category"]
-            and not Category.objects.visible_to(staff).filter(pk=options["category"])
+            and not _of_batch(Category, batch).filter(pk=options["category"])
         )
     )
     if is_foreign:

@@ -170,6 +170,13 @@ def test_an_administrator_puts_no_tag_into_a_group_of_another_controller(
         assign(place.client, batch, create_tags="on")
         act(place.client, batch, "begin")
         jobs.drain()
+    # Nor by choosing it.
+    foreign = TagGroup.objects.get(controller=place.brand)
+    place.client.post(
+        reverse("admin:crm_imports"), data | {"file": file.open()}, follow=True
+    )
+    again = Import.objects.latest("pk")
+    assert assign(place.client, again, tag_group=foreign.pk).status_code == 404
     rows = Tag.objects.values_list("controller", "group__controller")
     assert sorted(rows) == sorted(
         (each.pk, each.pk) for each in (place.brand, place.dealer)
