@@ -87,6 +87,8 @@ class ValueCut(models.Model):
     as_of = models.DateField(_("as of"))
     buyers = models.PositiveIntegerField(_("buyers in 12 months"), default=0)
     cycle_days = models.PositiveIntegerField(_("repurchase cycle"), null=True)
+    # Of how many pauses between orders it is the median; 0: it is a number somebody set.
+    cycle_pauses = models.PositiveIntegerField(_("repurchases measured"), default=0)
     # R up to which somebody is with us, at risk, dormant; empty without a cycle.
     stage_days = ArrayField(
         models.DecimalField(max_digits=10, decimal_places=2), default=list

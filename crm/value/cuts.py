@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from crm.models import Category, ValueCut
+from crm.value.cycles import cycle_of, measured
 from crm.value.moments import AsOf
 from crm.value.weights import Weights
 
@@ -93,6 +94,7 @@ def _cuts(
     controller_id: int, as_of: AsOf, weights: Weights, *, now: datetime
 ) -> Iterator[ValueCut]:
     shares = _shares(controller_id, as_of)
+    measured_pauses = measured(controller_id, as_of)
     own_or_shared = Category.objects.filter(
         Q(controller=controller_id) | Q(controller=None)
     )
@@ -100,15 +102,14 @@ def _cuts(
     for category in categories:
         pk = None if category is None else category.pk
         buyers, f5, f4, lately, fifths = shares.get(pk, (0, 0, 0, _NONE, _NONE))
-        cycle = (
-            weights.whole("cycle.unknown") if category is None else category.cycle_days
-        )
+        cycle, pauses = cycle_of(category, measured_pauses, weights)
         yield ValueCut(
             controller_id=controller_id,
             category_id=pk,
             as_of=as_of.month,
             buyers=buyers,
             cycle_days=cycle,
+            cycle_pauses=pauses,
             stage_days=_in_cycles(
                 cycle,
                 sorted(

@@ -35,6 +35,7 @@ from tests.crm.value_oracle import (
     MIN_BUYERS,
     Oracle,
     make_people,
+    measure,
     percentile,
     scores_of,
 )
@@ -168,6 +169,39 @@ def test_the_main_category_is_where_the_money_went_and_a_brand_has_its_own_cycle
     compute()
     assert stage_of(member) == "new"
     assert MemberValue.objects.get(member=member).category == own
+
+
+def test_a_built_in_cycle_gives_way_to_the_median_pause_once_enough_is_known(
+    shop: SimpleNamespace,
+) -> None:
+    ScoreWeight.objects.create(key="cycle.min_pauses", value=5, effective_from=DAY)
+    # Pauses of 20, 20, 30, 40 and 200 days; two orders of one day are one.
+    for pauses in ((20, 30), (40, 0), (20,), (200,)):
+        member, day = add_member(shop), DAY.replace(day=1) - timedelta(days=1)
+        add_order(shop, member, noon(day))
+        for pause in pauses:
+            day -= timedelta(days=pause)
+            add_order(shop, member, noon(day, 9))
+    late = add_member(shop)
+    for days in (31, 0):  # this month's pause counts from the next
+        add_order(shop, late, noon(DAY - timedelta(days=days)))
+    compute()
+    cut = ValueCut.objects.get(controller=shop.brand, category__code="beauty")
+    assert (cut.cycle_days, cut.cycle_pauses) == (30, 5)
+    assert cut.stage_days == [30, 60, 120]
+    ScoreWeight.objects.filter(key="cycle.min_pauses").update(value=0)
+    compute()
+    cut.refresh_from_db()
+    assert (cut.cycle_days, cut.cycle_pauses) == (60, 0)
+    Category.objects.create(
+        controller=shop.brand, code="beauty", name="护肤", cycle_days=45
+    )
+    ScoreWeight.objects.create(
+        controller=shop.brand, key="cycle.min_pauses", value=1, effective_from=DAY
+    )
+    compute()
+    own = ValueCut.objects.get(category__code="beauty", category__name="护肤")
+    assert (own.cycle_days, own.cycle_pauses) == (45, 0)
 
 
 def test_a_category_without_a_cycle_knows_no_cold_stage_and_no_scores(
@@ -334,6 +368,7 @@ def test_the_statement_says_what_plain_python_says_and_a_second_run_writes_nothi
         )
         for each in people
     ]
+    assert measure(oracles) == {"beauty"}
     groups: dict[Any, list[Oracle]] = defaultdict(list)
     for person in oracles:
         if person.scored_days:

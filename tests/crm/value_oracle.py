@@ -20,6 +20,8 @@ from tests.crm.value_worlds import noon, put
 
 MIN_BUYERS = 60  # where the big test needs scores without 200 people
 DAY = date(2026, 6, 17)  # in the middle of a month
+MIN_PAUSES = 200
+CYCLES = {None: 60, "beauty": 60, "coffee-snack": 10, "apparel": 75, "furniture": None}
 CODES = ("beauty", "coffee-snack", "apparel", "furniture")
 
 
@@ -100,6 +102,7 @@ class Oracle:
 
     def __init__(self, member: Member, keys: set[str]) -> None:
         self.member, self.keys = member, keys
+        self.measured: int | None = None
         self.is_excluded = bool(keys & {"role.Employee", "role.Dealer", "role.Test"})
         self.spend: dict[date, Decimal] = defaultdict(Decimal)
         lately: dict[str | None, Decimal] = defaultdict(Decimal)
@@ -130,8 +133,17 @@ class Oracle:
 
     @property
     def cycle(self) -> int | None:
-        cycles = {"beauty": 60, "coffee-snack": 10, "apparel": 75, "furniture": None}
-        return 60 if self.code is None else cycles[self.code]
+        return self.measured or CYCLES[self.code]
+
+    @property
+    def pauses(self) -> list[int]:
+        """Days between orders that count for a measured cycle."""
+        month = DAY.replace(day=1)
+        return [
+            (after - before).days
+            for before, after in itertools.pairwise(self.days)
+            if year_before(month) <= after < month
+        ]
 
     def stage(self, loyal_from: int) -> str:
         if self.is_excluded:
@@ -156,6 +168,19 @@ class Oracle:
 def percentile(values: list[Any], share: float) -> Any:
     ranked = sorted(values)
     return ranked[max(math.ceil(share * len(ranked)) - 1, 0)]
+
+
+def measure(people: list[Oracle]) -> set[str]:
+    """Put the measured cycle where enough is known; the categories it was put in."""
+    found = set()
+    for place, code in {(each.member.controller_id, each.code) for each in people}:
+        alike = [p for p in people if (p.member.controller_id, p.code) == (place, code)]
+        pauses = [days for p in alike if p.scored_days for days in p.pauses]
+        if code is not None and CYCLES[code] and len(pauses) >= MIN_PAUSES:
+            found.add(code)
+            for person in alike:
+                person.measured = percentile(pauses, 0.5)
+    return found
 
 
 def fifth_of(value: Any, values: list[Any]) -> int:
