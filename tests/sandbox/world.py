@@ -49,9 +49,10 @@ class Process:
             try:
                 if requests.get(self.url + "/healthz", timeout=2).ok:
                     return time.monotonic() - started
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 assert self._child.poll() is None, self.log.read_text()
             time.sleep(0.05)
+        self._child.kill()
         raise AssertionError(self.log.read_text())
 
     def stop(self) -> int:
