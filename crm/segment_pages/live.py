@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.template.loader import render_to_string
@@ -142,10 +142,10 @@ def options(request: HttpRequest) -> JsonResponse:
 def _asked(request: HttpRequest, staff: Staff) -> tuple[dict[str, Any], OrgUnit]:
     try:
         given = access.read_json(request.body)
-    except AppError:
-        given = {}
+    except AppError as error:
+        raise BadRequest(str(error)) from error
     if not isinstance(given, dict):
-        given = {}
+        raise BadRequest("not an object")
     return given, _controller(staff, given.get("controller"))
 
 

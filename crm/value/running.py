@@ -169,6 +169,9 @@ def _recompute_one(
             totals["moved"] += _decide(people, rules, now=timezone.now())
         tell(count)
     counting.count(controller_id, now=timezone.now())
+    # A chunk may have written them while their member was being purged.
+    gone = MemberValue.objects.filter(member__purged_at__isnull=False)
+    gone.filter(member__controller=controller_id).delete()
 
 
 def _chunks(controller_id: int) -> Iterator[tuple[People, int]]:

@@ -242,9 +242,13 @@ def test_any_json_asked_of_the_builder_is_answered(client):
     for rule in (None, [], "x", {"all": 1}, {"on": []}, {"a": "\0"}):
         ask(client, "estimate", rule=rule)
         ask(client, "why", rule=rule, text="小满", member="x")
-    for body in (b"", b"[", b"[]", b'{"controller": {}}'):
-        answer = client.post(page("estimate"), body, "application/json")
-        assert answer.status_code == 200
+    for body, status in (
+        *((b"", 400), (b"[", 400), (b"[]", 400), (b"\xff", 400)),
+        (b'{"controller": {}}', 200),
+    ):
+        for name in ("estimate", "why"):
+            answer = client.post(page(name), body, "application/json")
+            assert answer.status_code == status, body
 
 
 def test_why_somebody_is_in_is_shown_condition_by_condition(client, world):
