@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,12 +20,19 @@ from content import pictures
 from content.models import Item, PictureCopy, Version
 from tests.campaigns.speaking import World, build_world
 from tests.content.world import png
-from tests.wechat.outbound.phone import Sandbox
+from tests.wechat.outbound.phone import Sandbox, running_sandbox
 from wechat import inbox, windows
 from wechat import sending as outgoing
 from wechat.models import InboundEvent, OutboundMessage
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One of their own: what is on a screen must be theirs alone."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
